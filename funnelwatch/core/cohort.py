@@ -1,0 +1,49 @@
+"""A cohort: entries ANDed, a repeated dimension meaning any of its values, the empty cohort everyone."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Cohort:
+    """Sorted (dimension, value) pairs, so that equal cohorts compare and hash equal."""
+
+    entries: tuple[tuple[str, str], ...] = ()
+
+    @classmethod
+    def of(cls, entries: Mapping[str, str] | Iterable[tuple[str, str]]) -> "Cohort":
+        """Cohort from a mapping or pairs, in canonical order."""
+        pairs = entries.items() if isinstance(entries, Mapping) else entries
+        return cls(tuple(sorted(set(pairs))))
+
+    @classmethod
+    def from_json(cls, rows: Iterable[Mapping[str, str]]) -> "Cohort":
+        """Cohort from `[{"dimension": ..., "value": ...}]`."""
+        return cls.of((row["dimension"], row["value"]) for row in rows)
+
+    def to_json(self) -> list[dict[str, str]]:
+        """`[{"dimension": ..., "value": ...}]`."""
+        return [{"dimension": dimension, "value": value} for dimension, value in self.entries]
+
+    @property
+    def dimensions(self) -> tuple[str, ...]:
+        """The distinct dimensions, sorted."""
+        return tuple(sorted({dimension for dimension, _ in self.entries}))
+
+    def values(self, dimension: str) -> tuple[str, ...]:
+        """The values allowed for `dimension`; empty when the cohort does not restrict it."""
+        return tuple(value for name, value in self.entries if name == dimension)
+
+    def contains(self, other: "Cohort") -> bool:
+        """Whether every session of `other` is in this cohort, judged by the entries alone."""
+        return all(
+            other.values(dimension) and set(other.values(dimension)) <= set(self.values(dimension))
+            for dimension in self.dimensions
+        )
+
+    def label(self) -> str:
+        """How people read it: `iOS Safari · ig_sale`; `everyone` when empty."""
+        return " · ".join(value for _, value in self.entries) or "everyone"
+
+
+EVERYONE = Cohort()

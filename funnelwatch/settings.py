@@ -1,0 +1,185 @@
+"""Deployment, read from the environment. Server mode needs all of SERVER_VARIABLES, embedded mode none; anything else fails here."""
+
+import os
+import secrets
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import dj_database_url
+from django.core.exceptions import ImproperlyConfigured
+
+BASE_DIR = Path(__file__).resolve().parent
+DATA_DIR = Path(os.environ.get("FUNNELWATCH_DATA") or "var").absolute()
+
+SERVER_VARIABLES = ("CLICKHOUSE_URL", "DATABASE_URL", "CELERY_BROKER_URL")
+_given = [name for name in SERVER_VARIABLES if os.environ.get(name)]
+if _given and len(_given) < len(SERVER_VARIABLES):
+    _missing = [name for name in SERVER_VARIABLES if name not in _given]
+    raise ImproperlyConfigured(
+        f"{', '.join(_given)} set but {', '.join(_missing)} missing: set all three for server mode, or none for embedded mode."
+    )
+EMBEDDED = not _given
+
+
+def _flag(name: str, default: bool) -> bool:
+    text = os.environ.get(name)
+    if text is None:
+        return default
+    if text.lower() not in ("true", "false"):
+        raise ImproperlyConfigured(f"{name} must be true or false, not {text!r}")
+    return text.lower() == "true"
+
+
+def _secret_key() -> str:
+    """FUNNELWATCH_SECRET_KEY (or the file it names with _FILE); embedded mode makes one and keeps it in the data directory."""
+    key = os.environ.get("FUNNELWATCH_SECRET_KEY")
+    key_file = os.environ.get("FUNNELWATCH_SECRET_KEY_FILE")
+    if not key and key_file:
+        key = Path(key_file).read_text().strip()
+    if key:
+        return key
+    if not EMBEDDED:
+        raise ImproperlyConfigured("FUNNELWATCH_SECRET_KEY (or FUNNELWATCH_SECRET_KEY_FILE) must be set in server mode.")
+    DATA_DIR.mkdir(parents=True, exist_ok=True, mode=0o700)
+    kept = DATA_DIR / "secret_key"
+    try:
+        descriptor = os.open(kept, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        return kept.read_text().strip()
+    with os.fdopen(descriptor, "w") as handle:
+        handle.write(secrets.token_urlsafe(50))
+    return kept.read_text().strip()
+
+
+SECRET_KEY = _secret_key()
+DEBUG = _flag("FUNNELWATCH_DEBUG", False)
+
+PUBLIC_URL = os.environ.get("FUNNELWATCH_PUBLIC_URL", "http://localhost:8000").rstrip("/")
+_public = urlsplit(PUBLIC_URL)
+if _public.scheme not in ("http", "https") or not _public.hostname:
+    raise ImproperlyConfigured(f"FUNNELWATCH_PUBLIC_URL must be like https://watch.example.com, not {PUBLIC_URL!r}")
+SLACK_URL = os.environ.get("FUNNELWATCH_SLACK_URL", "https://slack.com/api/")
+PAGERDUTY_URL = os.environ.get("FUNNELWATCH_PAGERDUTY_URL", "https://events.pagerduty.com")
+TRUSTED_PROXIES = tuple(part.strip() for part in os.environ.get("FUNNELWATCH_TRUSTED_PROXIES", "").split(",") if part.strip())
+
+# Ingest answers any host (shops point their own names at it); pages and API answer the public name and this machine.
+ALLOWED_HOSTS = [_public.hostname, "localhost", "127.0.0.1", "[::1]", "testserver"]
+CSRF_TRUSTED_ORIGINS = [PUBLIC_URL]
+_https = _public.scheme == "https"
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = _https
+SESSION_COOKIE_HTTPONLY = True
+SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"
+SECURE_HSTS_SECONDS = 31_536_000 if _https else 0
+SECURE_CONTENT_TYPE_NOSNIFF = True
+SECURE_REFERRER_POLICY = "same-origin"
+X_FRAME_OPTIONS = "DENY"
+if _https:
+    SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+
+INSTALLED_APPS = [
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "rest_framework",
+    "drf_spectacular",
+    "funnelwatch.projects",
+    "funnelwatch.incidents",
+    "funnelwatch.api",
+    "funnelwatch.web",
+]
+
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "funnelwatch.web.middleware.ContentSecurityPolicy",
+]
+
+ROOT_URLCONF = "funnelwatch.urls"
+ASGI_APPLICATION = "funnelwatch.asgi.application"
+
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ],
+        },
+    }
+]
+
+if EMBEDDED:
+    CLICKHOUSE_URL = f"chdb://{DATA_DIR / 'chdb'}"
+    CELERY_BROKER_URL = "memory://"
+    DATABASES = {
+        "default": {
+            "ENGINE": "django.db.backends.sqlite3",
+            "NAME": DATA_DIR / "funnelwatch.sqlite3",
+            # WAL lets pages read while jobs write; IMMEDIATE makes a busy writer wait for its turn instead of failing.
+            "OPTIONS": {
+                "timeout": 20,
+                "transaction_mode": "IMMEDIATE",
+                "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;",
+            },
+            # A file, not memory: jobs and pages are threads with connections of their own.
+            "TEST": {"NAME": DATA_DIR / "test.sqlite3"},
+        }
+    }
+else:
+    CLICKHOUSE_URL = os.environ["CLICKHOUSE_URL"]
+    CELERY_BROKER_URL = os.environ["CELERY_BROKER_URL"]
+    DATABASES = {"default": dj_database_url.parse(os.environ["DATABASE_URL"], conn_max_age=60, conn_health_checks=True)}
+
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 10}},
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+]
+LOGIN_URL = "login"
+LOGIN_REDIRECT_URL = "overview"
+LOGOUT_REDIRECT_URL = "login"
+
+USE_TZ = True
+TIME_ZONE = "UTC"
+USE_I18N = False
+
+STATIC_URL = "static/"
+STATIC_ROOT = DATA_DIR / "static"
+WHITENOISE_USE_FINDERS = True
+WHITENOISE_AUTOREFRESH = DEBUG
+
+REST_FRAMEWORK = {
+    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "DEFAULT_AUTHENTICATION_CLASSES": [
+        "funnelwatch.api.auth.TokenAuthentication",
+        "rest_framework.authentication.SessionAuthentication",
+    ],
+    "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
+    "DEFAULT_PAGINATION_CLASS": "funnelwatch.api.pagination.CursorPagination",
+    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
+    "EXCEPTION_HANDLER": "funnelwatch.api.errors.problem_handler",
+    "PAGE_SIZE": 50,
+}
+SPECTACULAR_SETTINGS = {"TITLE": "FunnelWatch", "VERSION": "v1", "SERVE_INCLUDE_SCHEMA": False}
+
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"plain": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"}},
+    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "plain"}},
+    "root": {"handlers": ["stderr"], "level": os.environ.get("FUNNELWATCH_LOG_LEVEL", "WARNING")},
+    # Prophet's Stan back end logs every fit at INFO.
+    "loggers": {"cmdstanpy": {"level": "ERROR"}, "prophet": {"level": "ERROR"}},
+}

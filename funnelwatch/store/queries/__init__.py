@@ -1,0 +1,1 @@
+"""One function a question, one file a subject; the SQL is whole and visible."""

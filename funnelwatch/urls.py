@@ -1,0 +1,3 @@
+"""Where each address is answered."""
+
+urlpatterns: list = []

@@ -1,0 +1,1 @@
+"""Headers every page carries."""

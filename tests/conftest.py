@@ -1,0 +1,18 @@
+"""Every pytest process has a data directory of its own, set before Django's settings are read."""
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+
+import pytest
+
+_data = tempfile.mkdtemp(prefix="funnelwatch-test-")
+os.environ["FUNNELWATCH_DATA"] = _data
+
+
+@pytest.fixture(scope="session", autouse=True)
+def data_directory() -> Iterator[str]:
+    """The data directory of this process; removed at the end."""
+    yield _data
+    shutil.rmtree(_data, ignore_errors=True)
