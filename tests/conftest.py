@@ -9,6 +9,8 @@ import pytest
 
 _data = tempfile.mkdtemp(prefix="funnelwatch-test-")
 os.environ["FUNNELWATCH_DATA"] = _data
+# Set here and not in pyproject: pytest-django would read the settings before this file had chosen the directory.
+os.environ["DJANGO_SETTINGS_MODULE"] = "funnelwatch.settings"
 
 
 @pytest.fixture(scope="session", autouse=True)
