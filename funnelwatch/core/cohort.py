@@ -3,6 +3,12 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from funnelwatch.core.vocabulary import DIMENSIONS
+
+#: Said in one breath, in this order: "mobile iOS 17 Safari".
+_CLIENT = ("device", "os", "os_version", "browser", "browser_version")
+_SPOKEN_ORDER = {name: position for position, name in enumerate(DIMENSIONS)}
+
 
 @dataclass(frozen=True, slots=True, order=True)
 class Cohort:
@@ -43,7 +49,12 @@ class Cohort:
 
     def label(self) -> str:
         """How people read it: `iOS Safari · ig_sale`; `everyone` when empty."""
-        return " · ".join(value for _, value in self.entries) or "everyone"
+        client = " ".join(self._spoken(name) for name in _CLIENT if self.values(name))
+        rest = sorted(set(self.dimensions) - set(_CLIENT), key=lambda name: (_SPOKEN_ORDER.get(name, len(DIMENSIONS)), name))
+        return " · ".join(part for part in (client, *map(self._spoken, rest)) if part) or "everyone"
+
+    def _spoken(self, dimension: str) -> str:
+        return " or ".join(self.values(dimension))
 
 
 EVERYONE = Cohort()

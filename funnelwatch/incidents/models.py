@@ -41,6 +41,7 @@ class Incident(models.Model):
     impact = models.JSONField(default=dict)
     detectors = models.JSONField(default=list)
     narrowing = models.JSONField(default=list, help_text="From everyone to the cohort: how it was found.")
+    chart = models.JSONField(default=dict, help_text="What the incident page draws: IncidentChart in web/payloads.py.")
     assignee = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, blank=True)
     similar = models.ForeignKey("self", on_delete=models.SET_NULL, null=True, blank=True)
 
@@ -93,7 +94,8 @@ class Delivery(models.Model):
     incident = models.ForeignKey(Incident, on_delete=models.CASCADE, related_name="deliveries")
     channel = models.ForeignKey(Channel, on_delete=models.CASCADE, related_name="deliveries")
     event = models.CharField(max_length=20, help_text="opened | updated | escalated | acknowledged | resolved")
-    dedup_key = models.CharField(max_length=120, unique=True)
+    severity = models.CharField(max_length=8, choices=_choices(SEVERITIES), help_text="The incident's when the row was written.")
+    dedup_key = models.CharField(max_length=300, unique=True)
     created_at = models.DateTimeField(default=clock.now)
     claimed_until = models.DateTimeField(null=True, blank=True, help_text="A sender owns the row until then.")
     next_try_at = models.DateTimeField(default=clock.now)
