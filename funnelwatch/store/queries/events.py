@@ -1,0 +1,58 @@
+"""Raw events: write them, and ask which are there."""
+
+from collections.abc import Mapping, Sequence
+from operator import attrgetter
+
+import numpy as np
+
+from funnelwatch import config
+from funnelwatch.core import clock
+from funnelwatch.core.events import Event
+from funnelwatch.store.client import Client
+from funnelwatch.store.native import Column
+
+_PLAIN = tuple(name for name in Event.__struct_fields__ if name != "items")
+_DAY_MS = 86_400_000
+_KEEP_DAYS = 14_600  # 40 years: a DateTime, which a TTL is, ends in 2106
+
+
+def insert(client: Client, events: Sequence[Event], token: str) -> None:
+    """Insert events as one block; the same token again changes nothing. Raises StoreError, StoreUnavailable."""
+    if events:
+        insert_columns(client, columns_of(events), token)
+
+
+def insert_columns(client: Client, columns: Mapping[str, Column], token: str) -> None:
+    """Insert events given as columns (names of `events`; times in epoch milliseconds), for bulk import.
+
+    What is already older than the retention can only come from an import, and stays until it is erased.
+    """
+    retention = config.get_int("retention_days")
+    too_old = np.asarray(columns["ts"]) < clock.now_ms() - retention * _DAY_MS
+    client.insert("events", {**columns, "retention_days": np.where(too_old, _KEEP_DAYS, retention)}, token)
+
+
+def columns_of(events: Sequence[Event]) -> dict[str, Column]:
+    """The columns of `events` from row objects."""
+    columns: dict[str, Column] = {name: list(map(attrgetter(name), events)) for name in _PLAIN}
+    items = [event.items for event in events]
+    columns["item_sku"] = [[item.sku for item in row] for row in items]
+    columns["item_category"] = [[item.category for item in row] for row in items]
+    columns["item_quantity"] = [[item.quantity for item in row] for row in items]
+    columns["item_price"] = [[item.price for item in row] for row in items]
+    return columns
+
+
+def existing_ids(client: Client, project_id: int, ids: Sequence[str], ts_from: int, ts_to: int) -> set[str]:
+    """Which of the message ids are stored with `ts_from <= ts <= ts_to` (epoch milliseconds). Reads only those hours."""
+    rows = client.query(
+        """
+        SELECT DISTINCT message_id FROM events
+        WHERE project_id = {project:UInt32} AND message_id IN {ids:Array(String)}
+          AND ts >= fromUnixTimestamp64Milli({from:Int64}, 'UTC') AND ts <= fromUnixTimestamp64Milli({to:Int64}, 'UTC')
+          AND toStartOfHour(ts) >= toStartOfHour(fromUnixTimestamp64Milli({from:Int64}, 'UTC'))
+          AND toStartOfHour(ts) <= toStartOfHour(fromUnixTimestamp64Milli({to:Int64}, 'UTC'))
+        """,
+        {"project": project_id, "ids": list(ids), "from": ts_from, "to": ts_to},
+    )
+    return set(rows.columns[0])
