@@ -1,0 +1,242 @@
+"""Find the smallest set of cohort restrictions that explains a deficit (or surplus), under the count model.
+
+A count-aware scan statistic (Kulldorff 1997): for each combination of dimension values the log-likelihood ratio of "inside is off
+by its own factor, outside by another" against "all are off by one factor", deflated by the uncertainty of the baseline,
+minus a description-length penalty for the combination. Leaf baselines are shrunk to the overall rate, so that a
+three-session cell with no order does not outshine a three-thousand-session one.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from itertools import combinations
+from math import log
+
+import numpy as np
+from numpy.typing import NDArray
+
+from funnelwatch.core.cohort import EVERYONE, Cohort
+from funnelwatch.core.diagnosis import LeafTable
+
+#: Restrictions in one answer. Deeper causes are rare and their leaves too thin to tell.
+MAX_DEPTH = 3
+#: Sessions' worth of overall rate added to each leaf's baseline; about the noise of a leaf seen for an hour.
+PRIOR_TRIALS = 20.0
+#: Nats a further value of one dimension must win: one value is what people name (0: F1 0.61 on RS, 6: 0.69).
+WIDER_COST = 6.0
+#: A cohort that explains this share of the deficit needs no sibling values.
+ALL_EXPLAINED = 0.95
+#: Siblings this many standard deviations off fall with the child, so the parent is the answer (3.0: 0.69 on RS, none: 0.60).
+SIBLING_Z = 3.0
+#: Values examined per dimension, the largest deficits first.
+MAX_VALUES = 30
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Located:
+    """A cohort with the share of the whole deficit inside it, its rates and the score it won with."""
+
+    cohort: Cohort
+    explained: float
+    expected: float
+    observed: float
+    trials: float
+    score: float
+
+
+@dataclass(frozen=True, slots=True)
+class _Board:
+    """Per-leaf expectation, its variance from the baseline's doubt, and the observation."""
+
+    expected: Floats
+    doubt: Floats
+    observed: Floats
+    trials: Floats
+
+
+def locate(table: LeafTable, direction: str = "down") -> tuple[Located, tuple[Located, ...]]:
+    """The cohort that best explains the change at a step, and the path to it from everyone.
+
+    `direction` "down" looks for missing conversions, "up" for a surplus (error counts). Returns everyone where no
+    restriction beats its own penalty.
+    """
+    board = _board(table)
+    whole = _located(board, np.ones(len(board.observed), dtype=bool), EVERYONE, 0.0)
+    sign = 1.0 if direction == "down" else -1.0
+    candidates = list(_search(table, board, sign))
+    if not candidates:
+        return whole, (whole,)
+    best = _widen(table, board, max(candidates, key=lambda located: located.score), sign)
+    best = _simplify(table, board, best, sign)
+    return best, _path(table, board, best)
+
+
+def _board(table: LeafTable) -> _Board:
+    overall = table.base_hits.sum() / max(table.base_trials.sum(), 1.0)
+    pseudo = table.base_trials + PRIOR_TRIALS
+    rate = (table.base_hits + PRIOR_TRIALS * overall) / pseudo
+    variance = np.maximum(rate * np.maximum(1.0 - rate, 0.05), 1e-9)
+    return _Board(
+        expected=table.trials * rate,
+        doubt=table.trials**2 * variance / pseudo,
+        observed=table.hits,
+        trials=table.trials,
+    )
+
+
+def _search(table: LeafTable, board: _Board, sign: float) -> Iterable[Located]:
+    """Every combination up to MAX_DEPTH of values that are themselves short; grouped by matrix bincounts."""
+    short = {axis: _short_values(table, board, axis, sign) for axis in range(len(table.dimensions))}
+    axes = [axis for axis, values in short.items() if values.size]
+    for depth in range(1, MAX_DEPTH + 1):
+        for chosen in combinations(axes, depth):
+            yield from _score_cuboid(table, board, chosen, short, sign)
+
+
+def _short_values(table: LeafTable, board: _Board, axis: int, sign: float) -> NDArray[np.int64]:
+    size = len(table.labels[axis])
+    deficit = sign * (
+        np.bincount(table.values[:, axis], board.expected, size) - np.bincount(table.values[:, axis], board.observed, size)
+    )
+    order = np.argsort(-deficit)[:MAX_VALUES]
+    named = np.array([bool(label) for label in table.labels[axis]])
+    kept: NDArray[np.int64] = order[(deficit[order] > 0) & named[order]]
+    return kept
+
+
+def _score_cuboid(
+    table: LeafTable, board: _Board, axes: tuple[int, ...], short: dict[int, NDArray[np.int64]], sign: float
+) -> Iterable[Located]:
+    keep = np.all([np.isin(table.values[:, axis], short[axis]) for axis in axes], axis=0)
+    if not keep.any():
+        return
+    sizes = [len(table.labels[axis]) for axis in axes]
+    code = np.ravel_multi_index([table.values[keep, axis] for axis in axes], sizes)
+    cells, inverse = np.unique(code, return_inverse=True)
+    expected, observed, doubt, trials = (
+        np.bincount(inverse, array[keep], len(cells)).astype(np.float64) for array in (board.expected, board.observed, board.doubt, board.trials)
+    )
+    score = _ratio(expected, observed, doubt, board, sign) - _penalty(sizes)
+    for index in np.flatnonzero(score > 0):
+        values = np.unravel_index(cells[index], sizes)
+        cohort = Cohort.of(
+            (table.dimensions[axis], table.labels[axis][int(value)]) for axis, value in zip(axes, values, strict=True)
+        )
+        n = max(float(trials[index]), 1e-9)
+        yield Located(
+            cohort=cohort,
+            explained=_explained(board, float(expected[index] - observed[index])),
+            expected=float(expected[index]) / n,
+            observed=float(observed[index]) / n,
+            trials=float(trials[index]),
+            score=float(score[index]),
+        )
+
+
+def _penalty(sizes: list[int]) -> float:
+    """Nats to name the cell among its cuboid's, plus one a restriction: a free choice among three shapes costs about that."""
+    return sum(log(max(size, 2)) for size in sizes) + len(sizes)
+
+
+def _ratio(expected: Floats, observed: Floats, doubt: Floats, board: _Board, sign: float) -> Floats:
+    """Log-likelihood ratio of own factors inside and outside against one common factor; zero where the inside is not the worse."""
+    all_expected, all_observed = board.expected.sum(), board.observed.sum()
+    out_expected = np.maximum(all_expected - expected, 1e-9)
+    out_observed = np.maximum(all_observed - observed, 0.0)
+    common = all_observed / max(all_expected, 1e-9)
+    gain = (
+        _nats(observed, expected) + _nats(out_observed, out_expected) - _nats(np.asarray(all_observed), np.asarray(all_expected))
+    )
+    worse = sign * (common * expected - observed) > 0
+    inflation = 1.0 + doubt / np.maximum(expected, 1e-9)
+    return np.where(worse, gain / inflation, 0.0)
+
+
+def _nats(observed: Floats, expected: Floats) -> Floats:
+    """Poisson log-likelihood of the best factor, up to terms that cancel: o ln(o/e)."""
+    safe = np.maximum(observed, 1e-12)
+    return np.where(observed > 0, observed * np.log(safe / np.maximum(expected, 1e-12)), 0.0)
+
+
+def _located(board: _Board, inside: NDArray[np.bool_], cohort: Cohort, score: float) -> Located:
+    expected, observed, trials = (float(array[inside].sum()) for array in (board.expected, board.observed, board.trials))
+    n = max(trials, 1e-9)
+    return Located(cohort, _explained(board, expected - observed), expected / n, observed / n, trials, score)
+
+
+def _explained(board: _Board, deficit: float) -> float:
+    """Share of the net deficit, at most 1: where the rest is better than expected the cohort explains all of it."""
+    net = float((board.expected - board.observed).sum())
+    if net * deficit <= 0:
+        return 1.0 if deficit else 0.0
+    return min(deficit / net, 1.0)
+
+
+def _widen(table: LeafTable, board: _Board, best: Located, sign: float) -> Located:
+    """Add sibling values (`iOS 16` or `iOS 17`) that fall in the same proportion, while that raises the score."""
+    improved = True
+    while improved and best.explained < ALL_EXPLAINED:
+        improved = False
+        for dimension in best.cohort.dimensions:
+            axis = table.dimensions.index(dimension)
+            for label in table.labels[axis]:
+                if not label or label in best.cohort.values(dimension):
+                    continue
+                wider = _rescore(table, board, Cohort.of([*best.cohort.entries, (dimension, label)]), sign)
+                if wider.score > best.score:
+                    best, improved = wider, True
+    return best
+
+
+def _rescore(table: LeafTable, board: _Board, cohort: Cohort, sign: float) -> Located:
+    inside = table.mask(cohort)
+    sums = [np.array([array[inside].sum()]) for array in (board.expected, board.observed, board.doubt)]
+    sizes = [len(table.labels[table.dimensions.index(dimension)]) for dimension, _ in cohort.entries]
+    repeated = len(cohort.entries) - len(cohort.dimensions)
+    score = float(_ratio(sums[0], sums[1], sums[2], board, sign)[0]) - _penalty(sizes) - WIDER_COST * repeated
+    return _located(board, inside, cohort, score)
+
+
+def _simplify(table: LeafTable, board: _Board, best: Located, sign: float) -> Located:
+    """Drop restrictions whose siblings are off too: the parent is named unless the child really differs from the rest of it."""
+    dropped = True
+    while dropped and len(best.cohort.dimensions) > 1:
+        dropped = False
+        inside = table.mask(best.cohort)
+        for dimension in best.cohort.dimensions:
+            parent = Cohort.of(entry for entry in best.cohort.entries if entry[0] != dimension)
+            wider = table.mask(parent)
+            if _shift(board, wider & ~inside, ~wider, sign) > SIBLING_Z:
+                best, dropped = _rescore(table, board, parent, sign), True
+                break
+    return best
+
+
+def _shift(board: _Board, rest: NDArray[np.bool_], outside: NDArray[np.bool_], sign: float) -> float:
+    """Standard deviations by which `rest` is off in the bad direction, beyond the factor of `outside`."""
+    common = board.observed[outside].sum() / max(board.expected[outside].sum(), 1e-9)
+    expected, doubt = common * board.expected[rest].sum(), common**2 * board.doubt[rest].sum()
+    return float(sign * (expected - board.observed[rest].sum()) / np.sqrt(max(expected + doubt, 1e-9)))
+
+
+def _path(table: LeafTable, board: _Board, best: Located) -> tuple[Located, ...]:
+    """From everyone to the cohort, adding at each stage the restriction that keeps most of the deficit."""
+    path = [_located(board, np.ones(len(board.observed), dtype=bool), EVERYONE, 0.0)]
+    taken: list[tuple[str, str]] = []
+    remaining = {dimension: best.cohort.values(dimension) for dimension in best.cohort.dimensions}
+    while remaining:
+        options = {
+            dimension: _located(
+                board,
+                table.mask(Cohort.of([*taken, *((dimension, value) for value in values)])),
+                Cohort.of([*taken, *((dimension, value) for value in values)]),
+                0.0,
+            )
+            for dimension, values in remaining.items()
+        }
+        dimension = min(options, key=lambda name: options[name].observed / max(options[name].expected, 1e-9))
+        taken += [(dimension, value) for value in remaining.pop(dimension)]
+        path.append(options[dimension])
+    path[-1] = best
+    return tuple(path)
