@@ -5,12 +5,15 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 
+import django
 import pytest
 
 _data = tempfile.mkdtemp(prefix="funnelwatch-test-")
 os.environ["FUNNELWATCH_DATA"] = _data
 # Set here and not in pyproject: pytest-django would read the settings before this file had chosen the directory.
 os.environ["DJANGO_SETTINGS_MODULE"] = "funnelwatch.settings"
+# pytest-django sets Django up only where it finds the settings before this file runs; test modules import models at the top.
+django.setup()
 
 
 @pytest.fixture(scope="session", autouse=True)
