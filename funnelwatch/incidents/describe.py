@@ -23,7 +23,9 @@ def put(incident: Incident, group: Sequence[Finding], at: datetime) -> None:
     incident.funnel, incident.funnel_version = main.funnel.name, main.funnel.version
     incident.step = matching.span(steps, group)
     incident.cohort = diagnosis.cohort.to_json()
-    incident.title = words.title(anomaly, incident.step, diagnosis.cohort.label())[:300]
+    incident.title = words.title(
+        anomaly, incident.step, diagnosis.cohort.label(), matching.is_adjacent(steps, incident.step)
+    )[:300]
     onset = clock.from_minute(anomaly.onset)
     if incident.started_at is None or onset <= incident.detected_at:
         incident.started_at = onset

@@ -109,6 +109,12 @@ def span(names: Sequence[str], findings: Sequence[Finding]) -> str:
     return f"{ordered[0]}->{ordered[-1]}"
 
 
+def is_adjacent(names: Sequence[str], step: str) -> bool:
+    """Whether `from->to` is one watched pair of the funnel, or a single step."""
+    step_from, _, step_to = step.partition("->")
+    return not step_to or (step_from, step_to) in zip(names, names[1:], strict=False)
+
+
 def severity(finding: Finding, hours: float) -> Severity:
     """How loud to be, from orders lost an hour, the size of the effect and the step. `hours` since onset.
 

@@ -143,7 +143,7 @@ def _open(project: Project, run_id: str, group: list[Finding], at: datetime, mod
     )
     incident.save()
     names = ", ".join(sorted({s.detector for s in main.anomaly.signals})) or "the series' own history"
-    log(incident, incident.started_at, "onset", f"{words.step_label(incident.step)} left its expected range.")
+    log(incident, incident.started_at, "onset", f"{words.step_range(incident.step)} left its expected range.")
     log(incident, at, "detected", f"Found with {main.anomaly.probability * 100:.1f} % probability by {names}.")
     _log_cohort(incident, main, at)
     _put_causes(incident, main, at)

@@ -148,7 +148,7 @@ def test_a_drop_seen_at_several_steps_in_one_tick_is_one_incident_over_the_whole
     steps = [("view_item", "add_to_cart"), ("begin_checkout", "add_shipping_info"), PAYMENT]
     (incident,) = observe(shop, *(finding(cohort=EVERYONE, step=step) for step in steps))
     assert incident.step == "view_item->purchase"
-    assert incident.title == "Product view → payment conversion fell 18 % for all shoppers"
+    assert incident.title == "Product → order conversion fell 18 % for all shoppers"
 
 
 def test_two_incidents_that_turn_out_to_be_one_are_merged_into_the_older(shop):
@@ -298,7 +298,7 @@ def test_runs_do_not_see_one_another(shop):
             ("add_to_cart", "begin_checkout"),
             -0.004,
             "",
-            "Cart → checkout conversion fell 0.4 % for all shoppers",
+            "Cart conversion fell 0.4 % for all shoppers",
         ),
     ],
 )
