@@ -121,7 +121,7 @@ TEMPLATES = [
 
 if EMBEDDED:
     CLICKHOUSE_URL = f"chdb://{DATA_DIR / 'chdb'}"
-    CELERY_BROKER_URL = "memory://"
+    CELERY_BROKER_URL = "memory://localhost/"
     DATABASES = {
         "default": {
             "ENGINE": "django.db.backends.sqlite3",
