@@ -1,0 +1,276 @@
+"""Spool to event store, in blocks, exactly once in effect. One thread of one process a node drains all spools of the directory."""
+
+import logging
+import threading
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from time import monotonic
+from typing import Any, BinaryIO, NamedTuple
+
+import msgspec
+
+from funnelwatch import config
+from funnelwatch.core.events import Event
+from funnelwatch.ingest import segments
+from funnelwatch.ingest.draft import SpooledEvent, decode_lines
+from funnelwatch.ingest.ledger import Block, Ledger
+from funnelwatch.ingest.seen import digest
+from funnelwatch.ingest.segments import Segment
+from funnelwatch.store.client import Client, StoreError, StoreUnavailable
+from funnelwatch.store.queries import events as event_queries
+from funnelwatch.store.queries import recent as recent_queries
+
+log = logging.getLogger(__name__)
+
+_BLOCK_EVENTS = 50_000
+_BLOCK_ROWS = 2_000
+_PAUSE = 0.1  # between looks at an empty spool
+_CADENCE = 0.5  # between blocks that were not full: live events show within a second, the store gets two parts a second at most
+_FIRST_BACKOFF, _LONGEST_BACKOFF = 0.5, 10.0
+_STANDBY = 2.0  # between attempts to take over from another process of the node
+#: More refused events than this in one block are the store's fault (a schema that does not fit): wait, set nothing aside.
+_MOST_POISON = 100
+#: ClickHouse's codes for "this value cannot be stored"; anything else is the store's trouble and is tried again.
+_DATA_ERRORS = frozenset((6, 26, 27, 33, 38, 41, 43, 53, 69, 70, 72, 117, 131, 190, 321, 349, 407, 469))
+
+
+class Reading(NamedTuple):
+    """Rows of a segment, decoded. `events` has an error text in place of an event that cannot be read."""
+
+    first: int
+    last: int
+    total: int
+    events: list[Event | tuple[str, str]]
+    recent: list[dict[str, Any]]
+    drops: Counter[tuple[int, str]]
+
+
+class Drain:
+    """Start it in every web process; the one that gets the lock works, the others stand by."""
+
+    def __init__(self, directory: Path, client: Client) -> None:
+        self.directory, self._client = directory, client
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="drain", daemon=True)
+        self._lock: BinaryIO | None = None
+        self._ledger: Ledger | None = None
+        self.last_error = ""
+
+    def start(self) -> None:
+        """Begin draining in a thread."""
+        self._thread.start()
+
+    def stop(self, timeout: float = 8.0) -> None:
+        """Stop after the block under way. What is left stays in the spool."""
+        self._stop.set()
+        self._thread.join(timeout)
+
+    @property
+    def active(self) -> bool:
+        """Whether this process is the node's drain."""
+        return self._ledger is not None
+
+    def drain_once(self) -> int:
+        """Store one block of each segment; the number of events taken off the spool. Raises StoreError, OSError, sqlite3.Error."""
+        ledger = self._ledger
+        block = ledger.unfinished()
+        if block is not None:
+            self._resume(ledger, block)
+        return sum(self._drain_segment(ledger, segment) for segment in segments.list_segments(self.directory))
+
+    def _run(self) -> None:
+        backoff = _FIRST_BACKOFF
+        while not self._stop.is_set():
+            if self._ledger is None and not self._take_over():
+                self._stop.wait(_STANDBY)
+                continue
+            begun = monotonic()
+            try:
+                taken = self.drain_once()
+                self.last_error, backoff = "", _FIRST_BACKOFF
+            except Exception as error:  # whatever it is, the events are safe on the disk and the drain must go on
+                if str(error) != self.last_error:
+                    log.error("drain waits, events stay in the spool: %s", error, exc_info=not isinstance(error, StoreUnavailable))
+                self.last_error = str(error) or type(error).__name__
+                self._stop.wait(backoff)
+                backoff = min(backoff * 2, _LONGEST_BACKOFF)
+                continue
+            if taken < _BLOCK_EVENTS:
+                self._stop.wait(max(_PAUSE, (_CADENCE if taken else 0) - (monotonic() - begun)))
+        self._let_go()
+
+    def _take_over(self) -> bool:
+        self._lock = segments.hold_lock(self.directory / "drain.lock")
+        if self._lock is None:
+            return False
+        self._ledger = Ledger(self.directory)
+        return True
+
+    def _let_go(self) -> None:
+        if self._ledger is not None:
+            self._ledger.close()
+            self._ledger = None
+        if self._lock is not None:
+            self._lock.close()
+            self._lock = None
+
+    def _drain_segment(self, ledger: Ledger, segment: Segment) -> int:
+        row, total = ledger.cursor(segment.name)
+        reading = _read(segment, row, None)
+        if reading is None:
+            self._clear_away(ledger, segment)
+            return 0
+        block = ledger.begin(
+            segment.name, reading.first, reading.last, reading.total, [_digest(event) for event in reading.events], config.get_int("dedup_hours")
+        )
+        self._store(ledger, block, reading)
+        return reading.total - total
+
+    def _resume(self, ledger: Ledger, block: Block) -> None:
+        segment = Segment(self.directory / f"{block.segment}.sqlite", block.segment.rsplit("-", 1)[0])
+        reading = _read(segment, block.first - 1, block.last)
+        if reading is None:
+            raise FileNotFoundError(f"spool segment {segment.path} is gone, with events that were not stored yet")
+        self._store(ledger, block, reading)
+
+    def _store(self, ledger: Ledger, block: Block, reading: Reading) -> None:
+        events: list[Event] = []
+        unreadable: dict[int, tuple[str, str]] = {}
+        for position, event in enumerate(reading.events):
+            if event.__class__ is tuple:
+                unreadable[position] = event
+            elif position not in block.repeats:
+                events.append(event)
+        poison = Poison(ledger, block.token)
+        for position, (line, reason) in unreadable.items():
+            poison.add(str(position), line, reason)
+        if block.split or not self._insert_whole(events, block.token):
+            block = block if block.split else ledger.mark_split(block)
+            self._insert_parts(events, block.token, 0, poison)
+        recent_queries.insert(self._client, reading.recent, block.token)
+        poisoned = Counter({(project, "poison"): count for project, count in poison.counts.items()})
+        ledger.finish(block, reading.drops + poisoned, len(events) - poison.refused)
+
+    def _insert_whole(self, events: Sequence[Event], token: str) -> bool:
+        """Whether the store took them. Raises StoreError when the trouble is not in the events."""
+        try:
+            event_queries.insert(self._client, events, token)
+            return True
+        except Exception as error:
+            if not _is_about_data(error):
+                raise
+            return False
+
+    def _insert_parts(self, events: Sequence[Event], token: str, offset: int, poison: "Poison") -> None:
+        """Halve until the culprits stand alone; each part has a token made of its place, the same after a restart."""
+        try:
+            event_queries.insert(self._client, events, f"{token}/{offset}+{len(events)}")
+        except Exception as error:
+            if not _is_about_data(error):
+                raise
+            if len(events) == 1:
+                poison.refuse(str(offset), events[0], error)
+                return
+            middle = len(events) // 2
+            self._insert_parts(events[:middle], token, offset, poison)
+            self._insert_parts(events[middle:], token, offset + middle, poison)
+
+    def _clear_away(self, ledger: Ledger, segment: Segment) -> None:
+        """Remove a drained segment once nobody writes to it: its process is gone, or has gone on to a newer one."""
+        newest = max(other.name for other in segments.list_segments(self.directory) if other.owner == segment.owner)
+        if segment.name != newest:
+            if _read(segment, ledger.cursor(segment.name)[0], None) is None:
+                segment.remove()
+                ledger.forget_segment(segment.name)
+            return
+        path = segments.owner_lock(self.directory, segment.owner)
+        lock = segments.hold_lock(path)
+        if lock is None:
+            return
+        with lock:  # the writer is gone, so nothing can be added while we look once more
+            if _read(segment, ledger.cursor(segment.name)[0], None) is None:
+                segment.remove()
+                ledger.forget_segment(segment.name)
+                path.unlink(missing_ok=True)
+
+
+class Poison:
+    """Events of one block that cannot be stored: kept with their reason, so the rest can go on."""
+
+    def __init__(self, ledger: Ledger, token: str) -> None:
+        self._ledger, self._token = ledger, token
+        self.counts: Counter[int] = Counter()
+        self.refused = 0
+
+    def add(self, place: str, line: str, reason: str) -> None:
+        """Set a line aside that is no readable event."""
+        log.error("event set aside: %s", reason)
+        self._ledger.set_aside(f"{self._token}#{place}", reason, line)
+        self.counts[_project_of(line)] += 1
+
+    def refuse(self, place: str, event: Event, error: Exception) -> None:
+        """Set an event aside that the store refused. Raises the error when there are so many that the store must be at fault."""
+        self.refused += 1
+        if self.refused > _MOST_POISON:
+            raise StoreError(f"the store refuses more than {_MOST_POISON} events of a block, the last with: {error}") from error
+        self.add(f"store {place}", msgspec.json.encode(event).decode(), str(error) or type(error).__name__)
+
+
+def _read(segment: Segment, after: int, until: int | None) -> Reading | None:
+    """The next rows of a segment, up to a block's worth of events (or exactly to row `until`); None when there are none."""
+    events: list[Event | tuple[str, str]] = []
+    recent: list[dict[str, Any]] = []
+    drops: Counter[tuple[int, str]] = Counter()
+    first = last = total = 0
+    with segments.reading(segment) as connection:
+        rows = connection.execute(
+            "SELECT id, total, events, recent, drops FROM entries WHERE id > ? AND id <= ? ORDER BY id LIMIT ?",
+            (after, until if until is not None else 2**62, -1 if until is not None else _BLOCK_ROWS),
+        )
+        for row, running_total, lines, sample, dropped in rows:
+            first, last, total = first or row, row, running_total
+            events.extend(_decode(lines))
+            recent.extend(msgspec.json.Decoder().decode_lines(sample))
+            drops.update((project, reason) for project, reason in msgspec.json.Decoder().decode_lines(dropped))
+            if until is None and len(events) >= _BLOCK_EVENTS:
+                break
+    return Reading(first, last, total, events, recent, drops) if first else None
+
+
+def _decode(lines: bytes) -> list[Event | tuple[str, str]]:
+    try:
+        return decode_lines(lines)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return [_decode_one(line) for line in lines.splitlines() if line]
+
+
+def _decode_one(line: bytes) -> Event | tuple[str, str]:
+    try:
+        return msgspec.json.decode(line, type=SpooledEvent)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        return line.decode(errors="replace"), str(error)
+
+
+def _digest(event: Event | tuple[str, str]) -> int:
+    if event.__class__ is tuple:
+        return digest(0, event[0])
+    return digest(event.project_id, event.message_id)
+
+
+def _project_of(line: str) -> int:
+    """The project of an event that could not be read or stored; 0 when even that cannot be told."""
+    try:
+        fields = msgspec.json.decode(line)
+        return int(fields["project_id"] if isinstance(fields, dict) else fields[0])
+    except (msgspec.DecodeError, ValueError, TypeError, LookupError):
+        return 0
+
+
+def _is_about_data(error: Exception) -> bool:
+    """Whether the events themselves are at fault: the store says so, or its client could not even encode them."""
+    if isinstance(error, StoreUnavailable):
+        return False
+    if isinstance(error, StoreError):
+        return error.code in _DATA_ERRORS
+    return isinstance(error, ValueError | TypeError | ArithmeticError | AttributeError | LookupError) or "TypeMismatch" in type(error).__name__

@@ -1,0 +1,99 @@
+"""The spool's files: where they lie, whose they are, when they may go.
+
+`DIR/<owner>-<number>.sqlite` are segments, written by one process and never changed after; `DIR/<owner>.lock` is locked for as long
+as that process lives. A drained segment is removed whole, which is cheaper than deleting rows beside a writer.
+"""
+
+import fcntl
+import os
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO, NamedTuple
+
+_SCHEMA = """
+CREATE TABLE entries (
+    id INTEGER PRIMARY KEY,
+    at INTEGER NOT NULL,      -- epoch milliseconds of the write
+    total INTEGER NOT NULL,   -- events in this segment up to and with this row
+    events BLOB NOT NULL,     -- drafts, one JSON array a line
+    recent BLOB NOT NULL,     -- sample for the live view, JSON lines
+    drops BLOB NOT NULL       -- [project, reason] a line
+)
+"""
+
+
+class Segment(NamedTuple):
+    """One spool file. Names sort by owner, then by age."""
+
+    path: Path
+    owner: str
+
+    @property
+    def name(self) -> str:
+        """Identity in cursors and deduplication tokens."""
+        return self.path.stem
+
+    def size(self) -> int:
+        """Bytes on disk with its journal; 0 once gone."""
+        return sum(_size(path) for path in self._files())
+
+    def remove(self) -> None:
+        """Delete it with its journal."""
+        for path in self._files():
+            path.unlink(missing_ok=True)
+
+    def _files(self) -> tuple[Path, ...]:
+        return (self.path, self.path.with_name(self.path.name + "-wal"), self.path.with_name(self.path.name + "-shm"))
+
+
+def create(directory: Path, owner: str, number: int) -> sqlite3.Connection:
+    """A new segment open for writing: every commit is on the disk when it returns."""
+    connection = sqlite3.connect(directory / f"{owner}-{number:08d}.sqlite", isolation_level=None, check_same_thread=False)
+    connection.execute("PRAGMA journal_mode = WAL")
+    connection.execute("PRAGMA synchronous = FULL")
+    connection.execute(_SCHEMA)
+    return connection
+
+
+def list_segments(directory: Path) -> list[Segment]:
+    """All segments, oldest first within each owner."""
+    return [Segment(path, path.stem.rsplit("-", 1)[0]) for path in sorted(directory.glob("*-*.sqlite"))]
+
+
+def hold_lock(path: Path) -> BinaryIO | None:
+    """The open, locked file; None when another process (or another part of this one) holds it. Closing it lets go."""
+    handle = path.open("ab")
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        handle.close()
+        return None
+    # The file may have been removed by a former holder between our open and our lock.
+    if not path.exists() or os.fstat(handle.fileno()).st_ino != path.stat().st_ino:
+        handle.close()
+        return hold_lock(path)
+    return handle
+
+
+def owner_lock(directory: Path, owner: str) -> Path:
+    """The file whose lock says that `owner` lives."""
+    return directory / f"{owner}.lock"
+
+
+@contextmanager
+def reading(segment: Segment) -> Iterator[sqlite3.Connection]:
+    """A connection for reading beside the writer."""
+    connection = sqlite3.connect(segment.path, isolation_level=None, timeout=10)
+    try:
+        yield connection
+    finally:
+        connection.close()
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return 0
