@@ -24,6 +24,7 @@ Params = Mapping[str, Any]
 Arrays = dict[str, np.ndarray[Any, Any]]
 T = TypeVar("T")
 
+_MESSAGE_CHARS = 1_000
 _CODE = re.compile(r"Code: (\d+)\.")
 
 
@@ -151,8 +152,8 @@ class ChdbClient:
             header, columns = native.decode(data, use_numpy)
             return tuple(name for name, _ in header), columns
         # an empty result comes without its header
-        described, (names, *_) = native.decode(self._run(f"DESCRIBE ({sql})", params))
-        return tuple(names), [[] for _ in names]
+        _, (names, types, *_) = native.decode(self._run(f"DESCRIBE ({sql})", params))
+        return tuple(names), [native.empty(kind) for kind in types]
 
     def _run(self, sql: str, params: Params | None) -> bytes:
         values = {name: encode_chdb(value) for name, value in (params or {}).items()}
@@ -190,14 +191,10 @@ class NativeClient:
 
     def query(self, sql: str, params: Params | None = None) -> Rows:
         columns, header = self._select(self._plain, sql, params)
-        if not columns:
-            columns = [[] for _ in header]
         return Rows(tuple(name for name, _ in header), tuple(columns))
 
     def arrays(self, sql: str, params: Params | None = None) -> Arrays:
         columns, header = self._select(self._numpy, sql, params)
-        if not len(columns):
-            columns = [[] for _ in header]
         return {name: np.asarray(column) for (name, _), column in zip(header, columns, strict=True)}
 
     def command(self, sql: str, params: Params | None = None) -> None:
@@ -219,7 +216,8 @@ class NativeClient:
         values = {name: encode_native(value) for name, value in (params or {}).items()}
         with pool.connection() as client, self._errors():
             result = client.execute(sql, values or None, columnar=True, with_column_types=True)
-        return result if isinstance(result, tuple) else ([], [])
+        columns, header = result if isinstance(result, tuple) else ([], [])
+        return columns if len(columns) else [native.empty(kind) for _, kind in header], header
 
     def _open(self, use_numpy: bool) -> Any:
         from clickhouse_driver import Client as DriverClient
@@ -243,7 +241,7 @@ class NativeClient:
                 "Start it, or correct CLICKHOUSE_URL."
             ) from error
         except errors.Error as error:
-            raise StoreError(str(error), int(getattr(error, "code", 0) or 0)) from error
+            raise StoreError(_without_query(str(error)), int(getattr(error, "code", 0) or 0)) from error
 
 
 def encode_chdb(value: Any) -> str:
@@ -296,7 +294,12 @@ def _chdb_errors() -> Iterator[None]:
         yield
     except RuntimeError as error:  # ChdbError is one
         code = _CODE.search(str(error))
-        raise StoreError(str(error), int(code[1]) if code else 0) from error
+        raise StoreError(_without_query(str(error)), int(code[1]) if code else 0) from None
+
+
+def _without_query(message: str) -> str:
+    """The engine repeats the whole statement in some errors; its reason stands before that."""
+    return message.split(" In scope ")[0][:_MESSAGE_CHARS]
 
 
 def _first_line(error: BaseException) -> str:

@@ -70,6 +70,11 @@ def decode(data: bytes, use_numpy: bool = False) -> tuple[list[tuple[str, str]],
     return header, [[value for chunk in chunks for value in chunk] for chunks in zip(*parts, strict=True)]
 
 
+def empty(kind: str) -> Column:
+    """A column of no rows that keeps its type: an untyped one would turn 64-bit integers it is joined with into floats."""
+    return np.zeros(0, dtype=_NUMPY.get(kind, object))
+
+
 def encode(names: Sequence[str], types: Sequence[str], columns: Sequence[Column]) -> bytes:
     """One block. Times are integers in the column's own unit, decimals may be integers already scaled."""
     out = BytesIO()

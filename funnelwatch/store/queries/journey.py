@@ -1,0 +1,301 @@
+"""Sessions reconstructed: for each one its arrivals at the funnel's steps and its noteworthy events, as `journey` rows.
+
+The rules, which the property tests restate in plain Python:
+
+* A session is (visitor, the client's session id); where the client sends none, a visitor's events without a pause of more than
+  `session_gap_minutes`. Bots and test events are left out. A server's event joins the session it names, or the session of the
+  browser's purchase with the same `order_id`; any other server event is in no funnel but its order counts.
+* An entry is a first-step event with no other one in the session's preceding REENTRY_MINUTES (or window, if longer). From it
+  the arrival at each next step is the session's earliest matching event not before the arrival at the step before, inside
+  the window, before the first exclusion event.
+* Dimensions at a point are those known by then: a session's first non-empty value, a step dimension's last.
+* `known_at` is the latest receipt of the events an arrival rests on.
+* Multi-valued dimensions: one funnel for each value, of the events that carry the value or carry none.
+
+All of it looks back no further than window + re-entry, so a minute costs the same whatever the history, and any split of a range into
+chunks gives the same rows. (A session active without pause for longer than that may get its dimensions from its later part.)
+"""
+
+from dataclasses import dataclass, field
+
+from funnelwatch import config
+from funnelwatch.core.funnel import FunnelDef, PropertyFilter, Step
+from funnelwatch.core.vocabulary import ERROR_EVENTS, MULTI_DIMENSIONS, SESSION_DIMENSIONS, STEP_DIMENSIONS
+from funnelwatch.store.client import Client
+
+REENTRY_MINUTES = 240
+#: An order's twins (browser, server, webhook) are looked for this far around.
+ORDER_TWIN_MS = 24 * 3_600_000
+NOTEWORTHY = (*ERROR_EVENTS, "purchase", "refund")
+#: Up to this many minutes are cheaper to roll up by reading only the visitors seen in them.
+_FEW_MINUTES = 120
+_MINUTE_MS = 60_000
+_DERIVED = ("landing_page", "new_or_returning")
+_CARRIED = tuple(name for name in SESSION_DIMENSIONS if name not in _DERIVED)
+_MULTI_VALUES = {
+    "sku": "item_sku",
+    "category": "arrayDistinct(arrayFilter(x -> x != '', arrayPushBack(item_category, category)))",
+    "variant": "variants",
+}
+_COLUMNS_OF_EVENTS = frozenset(
+    (*_CARRIED, *STEP_DIMENSIONS, "name", "channel", "category", "page_path", "referrer", "order_id", "error_code", "library")
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """Which rows to make: minutes [from_minute, to_minute), knowing what was received by `as_of_ms` (None: everything).
+
+    `shard` (i, n) restricts to every n-th visitor: how a long backfill bounds its memory.
+    """
+
+    funnel: FunnelDef
+    run_id: str
+    from_minute: int
+    to_minute: int
+    as_of_ms: int | None = None
+    shard: tuple[int, int] = (0, 1)
+
+
+def insert(client: Client, scope: Scope, version: int, multi: str = "") -> None:
+    """Write the journey rows of a scope under `version`; with `multi` those per value of that dimension."""
+    text = _Text(scope, multi)
+    sql = text.insert()
+    client.command(sql, {**text.params, "version": version})
+
+
+def reach_minutes(funnel: FunnelDef) -> int:
+    """How far before a minute the events lie that it may rest on; as far after an event lie the minutes it may change."""
+    return funnel.window_minutes + max(REENTRY_MINUTES, funnel.window_minutes)
+
+
+@dataclass
+class _Text:
+    """Builds the one statement. Values go in as parameters, names of columns come from the closed vocabulary."""
+
+    scope: Scope
+    multi: str
+    params: dict[str, object] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        scope, funnel = self.scope, self.scope.funnel
+        if self.multi and self.multi not in MULTI_DIMENSIONS:
+            raise ValueError(f"{self.multi!r} is not a multi-valued dimension")
+        self.params = {
+            "project": funnel.project_id, "funnel": funnel.id, "funnel_version": funnel.version, "run": scope.run_id,
+            "from": scope.from_minute * _MINUTE_MS, "to": scope.to_minute * _MINUTE_MS,
+            "read_from": (scope.from_minute - reach_minutes(funnel)) * _MINUTE_MS,
+            "window": funnel.window_minutes * _MINUTE_MS,
+            "reentry": max(REENTRY_MINUTES, funnel.window_minutes) * _MINUTE_MS,
+            "gap": config.get_int("session_gap_minutes") * _MINUTE_MS,
+            "as_of": scope.as_of_ms if scope.as_of_ms is not None else 2**62 // 1_000_000,
+            "noteworthy": list(NOTEWORTHY), "twin": ORDER_TWIN_MS, "multi": self.multi,
+            "shard": scope.shard[0], "shards": scope.shard[1],
+        }  # fmt: skip
+
+    def insert(self) -> str:
+        dims = ", ".join((*SESSION_DIMENSIONS, *STEP_DIMENSIONS))
+        return f"""
+INSERT INTO journey
+    (project_id, funnel_id, funnel_version, run_id, version, minute, multi, multi_value, session, visitor_id, step, name, at,
+     known_at, prev_at, first_at, error_code, order_id, value, units, duration_ms, {dims})
+WITH
+    orders AS ({self._orders()}),
+    starts AS ({self._starts()})
+SELECT
+    {{project:UInt32}}, {{funnel:UInt32}}, {{funnel_version:UInt32}}, {{run:String}}, {{version:UInt64}},
+    intDiv(p.at, {_MINUTE_MS}), {{multi:String}}, multi_value, cityHash64(actor, session), actor, p.step, p.name,
+    {_time("p.at")}, {_time("p.known")}, {_time("p.prev")}, {_time("f")},
+    p.code, p.order_id, p.value, p.units, p.duration,
+    {self._dimensions_at_point()}
+FROM ({self._points()})
+ARRAY JOIN points AS p
+WHERE p.at >= {{from:Int64}} AND p.at < {{to:Int64}}
+"""
+
+    def _orders(self) -> str:
+        """Each order's first purchase event, and the browser's, whose session the server's twin joins."""
+        return f"""
+        SELECT order_id AS o_id,
+            argMin(message_id, (ts, message_id)) AS o_first,
+            argMinIf(({_ACTOR}, session_id, {_ms("ts")}, {_ms("received_at")}), (ts, message_id), channel != 'server') AS twin_of
+        FROM events
+        WHERE {self._counted("{from:Int64} - {twin:Int64}", "{to:Int64} + {twin:Int64}")} AND name = 'purchase' AND order_id != ''
+        GROUP BY order_id"""
+
+    def _starts(self) -> str:
+        """Where each visitor's sessions begin, for events that came without the client's session id."""
+        return f"""
+        SELECT {_ACTOR} AS s_actor, arraySort(groupUniqArray({_ms("ts")})) AS s_ts,
+            arrayFilter((t, before) -> t - before > {{gap:Int64}}, s_ts, arrayPopBack(arrayPushFront(s_ts, toInt64(-{2**60})))) AS s_starts
+        FROM events
+        WHERE {self._counted("{read_from:Int64}", "{to:Int64}")} AND session_id = '' AND channel != 'server'{self._few("s_actor")}
+        GROUP BY s_actor"""
+
+    def _events(self) -> str:
+        """The events that count, each with the actor and session it belongs to and the steps it matches."""
+        steps = ", ".join(
+            f"in_funnel AND ({self._matches(step, f's{k}')}) AS s{k}" for k, step in enumerate(self.scope.funnel.steps, 1)
+        )
+        exclusions = " OR ".join(self._matches(step, f"x{k}") for k, step in enumerate(self.scope.funnel.exclusions)) or "0"
+        dims = ", ".join((*_CARRIED, *STEP_DIMENSIONS))
+        by_visitor = self.scope.funnel.count_by == "visitor"
+        own_session = "''" if by_visitor else "session_id"
+        derived = "''" if by_visitor else "concat('@', toString(arrayLast(s -> s <= at_session, s_starts)))"
+        return f"""
+        SELECT
+            channel = 'server' AND order_id != '' AND twin_of.1 != '' AS twin,
+            if(twin, twin_of.1, {_USER if by_visitor else _ACTOR}) AS actor,
+            if(twin, twin_of.1, {_ACTOR}) AS visitor,
+            twin OR channel != 'server' OR session_id != '' AS in_funnel,
+            if(twin, twin_of.3, {_ms("ts")}) AS at_session,
+            multiIf(NOT in_funnel, concat('#', message_id), twin AND twin_of.2 != '', {own_session.replace("session_id", "twin_of.2")},
+                    session_id != '', {own_session}, {derived}) AS session,
+            {_ms("ts")} AS t, greatest({_ms("received_at")}, if(twin, twin_of.4, toInt64(0))) AS received,
+            bitShiftLeft(toUInt64(t), 16) + cityHash64(message_id) % 65536 AS ord,
+            message_id, name, error_code, order_id, value, duration_ms, page_path,
+            toUInt32(arraySum(x -> greatest(x, 0), item_quantity)) AS units,
+            {_MULTI_VALUES.get(self.multi, "emptyArrayString()")} AS vals,
+            (name IN {{noteworthy:Array(String)}} OR duration_ms IS NOT NULL)
+                AND (name != 'purchase' OR order_id = '' OR message_id = o_first) AS moment,
+            {steps}, in_funnel AND ({exclusions}) AS excluded, {dims}
+        FROM events
+        LEFT JOIN orders ON order_id = o_id
+        LEFT JOIN starts ON {_ACTOR} = s_actor
+        WHERE {self._counted("{read_from:Int64}", "{to:Int64}")}{self._few("actor")}
+            AND cityHash64(actor) % {{shards:UInt32}} = {{shard:UInt32}}"""
+
+    def _sessions(self) -> str:
+        """One row a session: the times of its steps and moments in order, and where each dimension's value came from."""
+        count = len(self.scope.funnel.steps)
+        steps = ",\n            ".join(f"arraySort(groupArrayIf((t, received, vals), s{k})) AS e{k}" for k in range(1, count + 1))
+        first = ",\n            ".join(
+            f"argMinIf({d}, ord, {d} != '') AS v_{d}, minIf(ord, {d} != '') AS ord_{d}" for d in (*_CARRIED, "page_path")
+        )
+        last = ",\n            ".join(f"arraySort(groupArrayIf((ord, {d}), {d} != '')) AS a_{d}" for d in STEP_DIMENSIONS)
+        any_step = " OR ".join(f"s{k}" for k in range(1, count + 1))
+        return f"""
+        SELECT actor, session, min(t) AS began, min(visitor) AS visitor,
+            {steps},
+            arraySort(groupUniqArrayIf(t, excluded)) AS exclusions,
+            arrayCompact(m -> m.2, arraySort(m -> (m.2, m.3), groupArrayIf((t, message_id, received, name, error_code, order_id,
+                ifNull(value, toDecimal64(0, 4)), units, duration_ms, vals), moment))) AS moments,
+            {"arraySort(groupUniqArrayArrayIf(vals, moment OR " + any_step + "))" if self.multi else "['']"} AS session_values,
+            {first},
+            {last}
+        FROM ({self._events()})
+        GROUP BY actor, session
+        HAVING max(t) >= {{from:Int64}}"""
+
+    def _first_seen(self) -> str:
+        return f"""
+        SELECT visitor_id AS n_visitor, {_ms("min(first_ts)")} AS n_first FROM visitors
+        WHERE project_id = {{project:UInt32}}{self._few("visitor_id")} GROUP BY n_visitor"""
+
+    def _points(self) -> str:
+        """One row an entry (and value): the greedy walk through the steps, then arrivals and moments as one list of points."""
+        count = len(self.scope.funnel.steps)
+        walk = ["f AS t1", "arrayFirst(x -> x.1 = f, w1).2 AS k1"]
+        for k in range(2, count + 1):
+            walk.append(
+                f"arrayFirst(x -> t{k - 1} > 0 AND x.1 >= t{k - 1} AND x.1 <= f + {{window:Int64}} AND x.1 < ends, w{k}) AS h{k}"
+            )
+            walk.append(f"h{k}.1 AS t{k}, greatest(k{k - 1}, h{k}.2) AS k{k}")
+        matching = "e{k}" if not self.multi else "arrayFilter(x -> empty(x.3) OR has(x.3, multi_value), e{k})"
+        walked = ",\n            ".join(f"{matching.format(k=k)} AS w{k}" for k in range(1, count + 1))
+        arrivals = ", ".join(_point(k, f"t{k}", f"k{k}", f"t{k - 1}" if k > 1 else "toInt64(0)") for k in range(1, count + 1))
+        reached = " + ".join(f"(t{k} > 0 AND t{k} <= m.1)" for k in range(1, count + 1))
+        mine = "" if not self.multi else " AND (empty(m.10) OR has(m.10, multi_value))"
+        return f"""
+        SELECT *,
+            {", ".join(walk)},
+            arrayConcat(
+                arrayFilter(p -> p.at > 0, [{arrivals}]),
+                arrayMap(m -> {_moment(reached)}, arrayFilter(m -> m.1 >= opens AND m.1 < closes{mine}, moments))
+            ) AS points
+        FROM (
+            SELECT *,
+                arrayJoin(if(empty(entries), [toInt64(0)], entries)) AS f,
+                if(f = 0 OR f = entries[1], toInt64(0), f) AS opens,
+                arrayFirst(x -> x > f, arrayPushBack(if(f = 0, [], entries), toInt64({2**60}))) AS closes,
+                arrayFirst(x -> x >= f, arrayPushBack(exclusions, toInt64({2**60}))) AS ends
+            FROM (
+                SELECT *,
+                    {walked},
+                    arrayDistinct(arrayMap(x -> x.1, w1)) AS firsts,
+                    arrayFilter((t, before) -> t - before > {{reentry:Int64}}, firsts,
+                                arrayPopBack(arrayPushFront(firsts, toInt64(-{2**60})))) AS entries
+                FROM (
+                    SELECT *, arrayJoin(session_values) AS multi_value
+                    FROM ({self._sessions()}) AS sessions
+                    LEFT JOIN ({self._first_seen()}) AS seen ON visitor = n_visitor
+                )
+            )
+        )"""
+
+    def _dimensions_at_point(self) -> str:
+        known = "bitShiftRight(ord_{d}, 16) <= p.at"
+        parts = [f"if({known.format(d=d)}, v_{d}, '')" for d in _CARRIED]
+        parts.append(f"if({known.format(d='page_path')}, v_page_path, '')")
+        parts.append("multiIf(n_first = 0, '', n_first < began, 'returning', 'new')")
+        parts += [f"arrayLast(x -> bitShiftRight(x.1, 16) <= p.at, a_{d}).2" for d in STEP_DIMENSIONS]
+        return ",\n    ".join(parts)
+
+    def _counted(self, lower: str, upper: str) -> str:
+        start, end = (f"fromUnixTimestamp64Milli(toInt64({edge}), 'UTC')" for edge in (lower, upper))
+        return (
+            f"project_id = {{project:UInt32}} AND ts >= {start} AND ts < {end} "
+            f"AND toStartOfHour(ts) >= toStartOfHour({start}) AND toStartOfHour(ts) <= toStartOfHour({end}) "
+            "AND NOT bot AND NOT test AND received_at <= fromUnixTimestamp64Milli({as_of:Int64}, 'UTC')"
+        )
+
+    def _few(self, column: str) -> str:
+        """Only the visitors seen in the minutes asked for; not worth its own scan for a long range."""
+        if self.scope.to_minute - self.scope.from_minute > _FEW_MINUTES:
+            return ""
+        seen = self._counted("{from:Int64}", "{to:Int64}")
+        return f"""
+            AND {column} IN (
+                SELECT {_ACTOR} FROM events WHERE {seen}
+                UNION DISTINCT SELECT twin_of.1 FROM orders)"""
+
+    def _matches(self, step: Step, prefix: str) -> str:
+        self.params[prefix] = list(step.events)
+        parts = [f"name IN {{{prefix}:Array(String)}}"]
+        parts += [self._filter(rule, f"{prefix}_{i}") for i, rule in enumerate(step.filters)]
+        return " AND ".join(parts)
+
+    def _filter(self, rule: PropertyFilter, prefix: str) -> str:
+        self.params[prefix] = list(rule.values)
+        if rule.property in _COLUMNS_OF_EVENTS:
+            test = f"{rule.property} IN {{{prefix}:Array(String)}}"
+        elif rule.property == "sku":
+            test = f"hasAny(item_sku, {{{prefix}:Array(String)}})"
+        else:
+            self.params[f"{prefix}_key"] = rule.property
+            raw = f"JSONExtractRaw(properties, {{{prefix}_key:String}})"
+            test = f"trim(BOTH '\"' FROM {raw}) IN {{{prefix}:Array(String)}}"
+        return f"NOT ({test})" if rule.negate else test
+
+
+_ACTOR = "if(visitor_id != '', visitor_id, user_id)"
+_USER = "if(user_id != '', user_id, visitor_id)"
+_POINT = """Tuple(step UInt8, name String, at Int64, known Int64, prev Int64, code String, order_id String,
+    value Decimal(18, 4), units UInt32, duration Nullable(Float64))"""
+
+
+def _point(step: int, at: str, known: str, prev: str) -> str:
+    return f"CAST(({step}, '', {at}, {known}, {prev}, '', '', 0, 0, NULL), '{_POINT}')"
+
+
+def _moment(reached: str) -> str:
+    order = "if(m.4 = 'purchase' AND m.6 = '', m.2, m.6)"
+    return f"CAST((if(f = 0, 0, {reached}), m.4, m.1, m.3, 0, m.5, {order}, m.7, m.8, m.9), '{_POINT}')"
+
+
+def _ms(column: str) -> str:
+    return f"toUnixTimestamp64Milli({column})"
+
+
+def _time(ms: str) -> str:
+    return f"fromUnixTimestamp64Milli(toInt64({ms}), 'UTC')"

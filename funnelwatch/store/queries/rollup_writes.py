@@ -1,0 +1,124 @@
+"""Minute roll-ups: made from `journey` under a fresh version, committed minute by minute.
+
+Readers take, for every minute, only the rows of the greatest committed version. So a second run, two workers at once or a crash
+half-way change no number, and the rows of a version that was replaced are swept later (`prune`).
+"""
+
+from collections.abc import Sequence
+
+from funnelwatch.core.vocabulary import MULTI_DIMENSIONS
+from funnelwatch.store.client import Client
+from funnelwatch.store.queries.journey import Scope
+
+#: Joins the values of a combined cohort in the `value` column, as "," joins the names in `dims`.
+SEPARATOR = "\x1f"
+OTHER = "other"
+#: A UInt16 of minutes: 45 days. What comes later still is counted as known then.
+_MAX_LAG = 65_535
+
+DimensionSet = tuple[str, ...]
+
+COMMITTED = """(minute, version) IN (
+    SELECT minute, max(version) FROM rollup_minutes
+    WHERE project_id = {project:UInt32} AND funnel_id = {funnel:UInt32} AND funnel_version = {funnel_version:UInt32}
+      AND run_id = {run:String} AND minute >= {from:UInt32} AND minute < {to:UInt32}
+    GROUP BY minute)"""
+
+OF_FUNNEL = """project_id = {project:UInt32} AND funnel_id = {funnel:UInt32} AND funnel_version = {funnel_version:UInt32}
+    AND run_id = {run:String} AND minute >= {from:UInt32} AND minute < {to:UInt32}
+    AND intDiv(minute, 60) >= intDiv({from:UInt32}, 60) AND intDiv(minute, 60) <= intDiv({to:UInt32}, 60)"""
+
+
+def parameters(scope: Scope) -> dict[str, object]:
+    """The parameters `OF_FUNNEL` and `COMMITTED` need."""
+    return {
+        "project": scope.funnel.project_id, "funnel": scope.funnel.id, "funnel_version": scope.funnel.version,
+        "run": scope.run_id, "from": scope.from_minute, "to": scope.to_minute,
+    }  # fmt: skip
+
+
+def insert_arrivals(client: Client, scope: Scope, version: int, multi: str, sets: Sequence[DimensionSet]) -> None:
+    """Fill `funnel_minute` from the journey rows of `version`, for the dimension sets of that row family."""
+    client.command(
+        f"""
+        INSERT INTO funnel_minute
+            (project_id, funnel_id, funnel_version, run_id, version, minute, step, dims, value, lag, delay, entered)
+        SELECT project_id, funnel_id, funnel_version, run_id, version, minute, step, cohort.1 AS dims, {_POOLED} AS pooled,
+            least(intDiv(toUnixTimestamp64Milli(known_at), 60000) - minute, {_MAX_LAG}) AS lag,
+            if(step > 1, least(minute - intDiv(toUnixTimestamp64Milli(prev_at), 60000), {_MAX_LAG}), 0) AS delay, count()
+        FROM journey ARRAY JOIN {_cohorts(multi, sets)} AS cohort
+        WHERE {OF_FUNNEL} AND version = {{version:UInt64}} AND multi = {{multi:String}} AND name = '' AND {_KNOWN}
+        GROUP BY project_id, funnel_id, funnel_version, run_id, version, minute, step, dims, pooled, lag, delay
+        """,
+        {**parameters(scope), "version": version, "multi": multi},
+    )
+
+
+def insert_events(client: Client, scope: Scope, version: int, multi: str, sets: Sequence[DimensionSet]) -> None:
+    """Fill `event_minute` likewise."""
+    client.command(
+        f"""
+        INSERT INTO event_minute
+            (project_id, funnel_id, funnel_version, run_id, version, minute, step, name, error_code, currency, dims, value, lag,
+             events, sessions, orders, units, revenue, latency)
+        SELECT project_id, funnel_id, funnel_version, run_id, version, minute, step, name, error_code, currency,
+            cohort.1 AS dims, {_POOLED} AS pooled,
+            least(greatest(intDiv(toUnixTimestamp64Milli(known_at), 60000) - minute, 0), {_MAX_LAG}) AS lag,
+            count(), uniqExact(session), uniqExactIf(order_id, name = 'purchase'), sum(units), sum(journey.value),
+            quantilesDDStateIf(0.01, 0.5, 0.95)(ifNull(duration_ms, 0), duration_ms IS NOT NULL)
+        FROM journey ARRAY JOIN {_cohorts(multi, sets)} AS cohort
+        WHERE {OF_FUNNEL} AND version = {{version:UInt64}} AND multi = {{multi:String}} AND name != '' AND {_KNOWN}
+        GROUP BY project_id, funnel_id, funnel_version, run_id, version, minute, step, name, error_code, currency, dims, pooled, lag
+        """,
+        {**parameters(scope), "version": version, "multi": multi},
+    )
+
+
+def commit(client: Client, scope: Scope, version: int) -> None:
+    """Make `version` the one that counts for every minute of the scope, in one block: all of them or none."""
+    minutes = list(range(scope.from_minute, scope.to_minute))
+    funnel = scope.funnel
+    keys = {
+        "project_id": funnel.project_id, "funnel_id": funnel.id, "funnel_version": funnel.version, "run_id": scope.run_id,
+        "version": version,
+    }  # fmt: skip
+    client.insert("rollup_minutes", {**{name: [value] * len(minutes) for name, value in keys.items()}, "minute": minutes})
+
+
+def kept_values(
+    client: Client, scope: Scope, dims: Sequence[str], values: Sequence[str], sessions: Sequence[int]
+) -> None:
+    """Record which cohort values are counted by name from the scope's first minute on."""
+    funnel = scope.funnel
+    size = len(dims)
+    client.insert(
+        "cohort_values",
+        {
+            "project_id": [funnel.project_id] * size, "funnel_id": [funnel.id] * size, "run_id": [scope.run_id] * size,
+            "from_minute": [scope.from_minute] * size, "dims": dims, "value": values, "sessions": sessions,
+        },
+    )  # fmt: skip
+
+
+def _cohorts(multi: str, sets: Sequence[DimensionSet]) -> str:
+    """SQL array of (dims, value) a row belongs to. Names come from the closed vocabulary, never from input."""
+    pairs = []
+    for dims in sets:
+        if any(name in MULTI_DIMENSIONS and name != multi for name in dims):
+            raise ValueError(f"a cohort takes one multi-valued dimension at most: {dims}")
+        columns = ["toString(multi_value)" if name == multi else f"toString({name})" for name in dims]
+        empty = " OR ".join(f"{column} = ''" for column in columns) or "0"
+        joined = "''" if not columns else columns[0] if len(columns) == 1 else f"concatWithSeparator('{_UNIT}', {', '.join(columns)})"
+        pairs.append(f"('{','.join(dims)}', if({empty}, '{_UNIT}', {joined}))")
+    return f"[{', '.join(pairs)}]"
+
+
+_UNIT = "\\x1f"
+#: A set with a dimension not known at that point holds no cohort.
+_KNOWN = f"cohort.2 != '{_UNIT}'"
+_KEPT = """(SELECT dims, value FROM cohort_values
+    WHERE project_id = {project:UInt32} AND funnel_id = {funnel:UInt32} AND run_id = {run:String}
+      AND from_minute = (SELECT max(from_minute) FROM cohort_values
+        WHERE project_id = {project:UInt32} AND funnel_id = {funnel:UInt32} AND run_id = {run:String} AND from_minute <= {from:UInt32}))"""
+#: Before the first choice everything is counted by name.
+_POOLED = f"""if(cohort.1 = '' OR cohort IN {_KEPT} OR (SELECT count() FROM {_KEPT}) = 0, cohort.2, '{OTHER}')"""
