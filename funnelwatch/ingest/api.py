@@ -27,6 +27,7 @@ from funnelwatch.ingest.metrics import Metrics
 from funnelwatch.ingest.sample import Sampler
 from funnelwatch.ingest.snapshot import KeyInfo, Snapshot
 from funnelwatch.ingest.spool import Entry, Spool
+from funnelwatch.ingest.status import metrics_text
 from funnelwatch.ingest.validate import parse_time
 from funnelwatch.ingest.wire import Batch, decode_batch, decode_leniently
 
@@ -71,6 +72,10 @@ class IngestApp:
         self._future_ms = config.get_int("future_hours") * 3_600_000
         self._sampler = Sampler()
         self.metrics = Metrics()
+
+    def metrics_text(self) -> str:
+        """Prometheus text of this process's requests and the node's spool."""
+        return metrics_text(self._spool.directory, self.metrics)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":

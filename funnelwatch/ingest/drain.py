@@ -17,6 +17,7 @@ from funnelwatch.ingest.draft import SpooledEvent, decode_lines
 from funnelwatch.ingest.ledger import Block, Ledger
 from funnelwatch.ingest.seen import digest
 from funnelwatch.ingest.segments import Segment
+from funnelwatch.ingest.status import Status, read_status
 from funnelwatch.store.client import Client, StoreError, StoreUnavailable
 from funnelwatch.store.queries import events as event_queries
 from funnelwatch.store.queries import recent as recent_queries
@@ -70,6 +71,10 @@ class Drain:
     def active(self) -> bool:
         """Whether this process is the node's drain."""
         return self._ledger is not None
+
+    def stats(self) -> Status:
+        """Depth, lag, counts and drop reasons of this node's spool."""
+        return read_status(self.directory)
 
     def drain_once(self) -> int:
         """Store one block of each segment; the number of events taken off the spool. Raises StoreError, OSError, sqlite3.Error."""
