@@ -1,0 +1,181 @@
+"""What is normal: per series a rate by hour of the week, delays, dispersion; learned from hourly history.
+
+Small cohorts lean on their parents (empirical Bayes), so 40 sessions a day still give a usable rate.
+"""
+
+from dataclasses import dataclass, fields
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from funnelwatch.core.series import Floats, SeriesHistory, SeriesKey
+from funnelwatch.core.stats.shrink import prior_strength, shrink
+from funnelwatch.detect import delays, dispersion, season, tree
+from funnelwatch.detect.pack import keys_from_json, keys_to_json, pack, unpack
+
+#: Weight of an hour of history halves every so many hours: a week old counts half, so a slow change is followed in days.
+HALF_LIFE = 7 * 24
+#: Least day-to-day wobble believed: a few weeks cannot prove less.
+DAILY_FLOOR = {"conversion": 0.01, "errors": 0.05, "volume": 0.05}
+#: Below so many expected hits a day a series says nothing within days; it is judged through its parent.
+MIN_HITS_A_DAY = 10.0
+MIN_TRIALS_A_DAY_ERRORS = 50.0
+MIN_HOURS_LEARNED = 24
+#: Where an error class was never seen: one in 500 attempts, worth 250 attempts.
+UNSEEN_ERROR_RATE, UNSEEN_STRENGTH = 0.002, 250.0
+
+
+@dataclass(frozen=True, slots=True)
+class Baseline:
+    """What `fit` learned. S series, F delay families, D delay minutes.
+
+    `rate`: (S, 168) success rate (conversion), errors per trial, or hits a minute (volume), by epoch hour modulo 168.
+    `hits_a_day`, `trials_a_day`: (S,) recent means. `usable`: (S,) enough to be judged. `phi`, `hourly`, `daily`: (S,), see dispersion.
+    `pmf`: (F, D), `family`: (S,). `arrival`: (L,) see delays.arrival_curve. `fitted_hour`: epoch hour the history ended with.
+    """
+
+    keys: tuple[SeriesKey, ...]
+    fitted_hour: int
+    rate: Floats
+    hits_a_day: Floats
+    trials_a_day: Floats
+    usable: NDArray[np.bool_]
+    phi: Floats
+    hourly: Floats
+    daily: Floats
+    pmf: Floats
+    family: NDArray[np.int64]
+    arrival: Floats
+
+    def dumps(self) -> bytes:
+        """As bytes for the store; rates in half the precision."""
+        arrays = {name: getattr(self, name) for name in _ARRAYS}
+        arrays["rate"] = self.rate.astype(np.float32)
+        return pack({"keys": keys_to_json(self.keys), "fitted_hour": self.fitted_hour}, arrays)
+
+    @classmethod
+    def loads(cls, data: bytes) -> "Baseline":
+        """The inverse of `dumps`. Raises ValueError for anything else."""
+        meta, arrays = unpack(data)
+        if missing := set(_ARRAYS) - set(arrays):
+            raise ValueError(f"stored baseline lacks {sorted(missing)}")
+        arrays["rate"] = arrays["rate"].astype(np.float64)
+        values: dict[str, Any] = {name: arrays[name] for name in _ARRAYS}
+        return cls(keys=keys_from_json(meta["keys"]), fitted_hour=meta["fitted_hour"], **values)
+
+    def rows(self, keys: tuple[SeriesKey, ...]) -> NDArray[np.int64]:
+        """Row to judge each key by: its own, else the nearest ancestor's; -1 for none (and for new volumes: a share is not known)."""
+        known = {key: index for index, key in enumerate(self.keys)}
+        found = np.full(len(keys), -1, dtype=np.int64)
+        for index, key in enumerate(keys):
+            row = known.get(key, -1)
+            if row < 0 and key.metric != "volume":
+                row = tree.nearest_ancestor(key, known, self.trials_a_day)
+            found[index] = row
+        return found
+
+
+_ARRAYS = tuple(field.name for field in fields(Baseline) if field.name not in ("keys", "fitted_hour"))
+
+
+def fit(history: SeriesHistory) -> Baseline:
+    """Learn what is normal. Hours with `learn` False, and the last ones whose trials may still convert, are left out."""
+    trials, hits = _counts(history)
+    learn = _learnable(history)
+    parent = tree.parents(history.keys, history.trials.sum(1))
+    group = tree.groups(history.keys)
+    pmf, family = delays.families(history.keys, history.delays, parent)
+    age = history.hours[-1] - history.hours if len(history.hours) else history.hours
+    weight = np.where(learn, 0.5 ** (age / HALF_LIFE), 0.0)
+    rate = _rates(history.keys, history.hours, trials * weight, hits * weight, parent, group)
+
+    expected = trials * rate[:, history.hours % season.WEEK]
+    binomial = _is(history.keys, "conversion")[:, None]
+    noise = np.where(binomial, expected * (1 - np.minimum(rate[:, history.hours % season.WEEK], 0.999)), expected)
+    floor = np.array([DAILY_FLOOR.get(key.metric, 0.05) for key in history.keys])
+    wobble = dispersion.fit(hits, expected, noise, learn, group, 0.0)
+    per_day = 24 / np.maximum(weight.sum(1), 1e-9)
+    hits_a_day, trials_a_day = (hits * weight).sum(1) * per_day, (trials * weight).sum(1) * per_day
+    return Baseline(
+        keys=history.keys,
+        fitted_hour=int(history.hours[-1]) if len(history.hours) else 0,
+        rate=rate,
+        hits_a_day=hits_a_day,
+        trials_a_day=trials_a_day,
+        usable=_usable(history.keys, hits_a_day, trials_a_day, learn),
+        phi=wobble.phi,
+        hourly=wobble.hourly,
+        daily=np.maximum(wobble.daily, floor),
+        pmf=pmf,
+        family=family,
+        arrival=delays.arrival_curve(history.late),
+    )
+
+
+def _is(keys: tuple[SeriesKey, ...], metric: str) -> NDArray[np.bool_]:
+    return np.array([key.metric == metric for key in keys], bool).reshape(len(keys))
+
+
+def _counts(history: SeriesHistory) -> tuple[Floats, Floats]:
+    """Trials and hits to learn from: conversions by the hour of the trial, volumes per minute of the hour."""
+    conversion, volume = _is(history.keys, "conversion")[:, None], _is(history.keys, "volume")[:, None]
+    return np.where(volume, 60.0, history.trials), np.where(conversion, history.converted, history.hits)
+
+
+def _learnable(history: SeriesHistory) -> NDArray[np.bool_]:
+    """`learn` without the last hours of conversions, whose trials have not had their time yet."""
+    total = history.delays.sum()
+    learn = history.learn.copy()
+    if total > 0:
+        slowest = int(np.searchsorted(np.cumsum(history.delays.sum(0)) / total, 0.99))
+        unripe = 1 + slowest // 60
+        learn[_is(history.keys, "conversion"), -unripe:] = False
+    return learn
+
+
+def _usable(keys: tuple[SeriesKey, ...], hits: Floats, trials: Floats, learn: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    errors = _is(keys, "errors")
+    known = _is(keys, "conversion") | errors | _is(keys, "volume")
+    enough = np.where(errors, trials >= MIN_TRIALS_A_DAY_ERRORS, hits >= MIN_HITS_A_DAY)
+    return np.asarray(known & enough & (learn.sum(1) >= MIN_HOURS_LEARNED))
+
+
+def _rates(
+    keys: tuple[SeriesKey, ...],
+    hours: NDArray[np.int64],
+    trials: Floats,
+    hits: Floats,
+    parent: NDArray[np.int64],
+    group: NDArray[np.int64],
+) -> Floats:
+    """(S, 168) rates by hour of the week from weighted counts (S, H), parents first."""
+    cell_trials, cell_hits = season.by_week(hours, trials), season.by_week(hours, hits)
+    factors = np.ones((len(keys), season.WEEK))
+    level = np.zeros(len(keys))
+    depth = np.array([len(key.cohort.entries) for key in keys], dtype=np.int64).reshape(len(keys))
+    for number in np.unique(group):
+        members = np.flatnonzero(group == number)
+        for generation in np.unique(depth[members]):
+            rows = members[depth[members] == generation]
+            above = parent[rows]
+            all_trials, all_hits = cell_trials[rows].sum((1, 2)), cell_hits[rows].sum((1, 2))
+            level[rows] = _levels(keys[members[0]].metric, all_trials, all_hits, level[above], above >= 0)
+            factors[rows] = np.where((above >= 0)[:, None], factors[above], 1.0)
+            for fold in (season.DAY, season.WEEK):
+                expected = cell_trials[rows] * (level[rows, None] * factors[rows])[:, None]
+                factors[rows] *= season.pattern(cell_hits[rows], expected, fold)
+            expected = (cell_trials[rows] * (level[rows, None] * factors[rows])[:, None]).sum((1, 2))
+            factors[rows] *= (level[rows] * all_trials / np.maximum(expected, 1e-12)).clip(0.5, 2.0)[:, None]
+    rate = level[:, None] * factors
+    return np.where(_is(keys, "conversion")[:, None], np.minimum(rate, 0.999), rate)
+
+
+def _levels(metric: str, trials: Floats, hits: Floats, above: Floats, has_parent: NDArray[np.bool_]) -> Floats:
+    """One rate per series: shrunk to the parent's where there is one; volumes keep their own."""
+    if metric == "volume":
+        return hits / np.maximum(trials, 1e-9)
+    strength = prior_strength(hits[has_parent], trials[has_parent], above[has_parent])
+    prior = np.where(has_parent, above, UNSEEN_ERROR_RATE if metric == "errors" else 0.5)
+    return shrink(hits, trials, prior, np.where(has_parent, strength, UNSEEN_STRENGTH if metric == "errors" else 1.0))
+

@@ -1,0 +1,173 @@
+"""What should have arrived by now: earlier arrivals, times the rate, spread by the learned delay."""
+
+from dataclasses import dataclass, replace
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.linalg import toeplitz
+
+from funnelwatch.core.series import Floats, SeriesWindow
+from funnelwatch.detect.baseline import Baseline
+from funnelwatch.detect.delays import completeness
+from funnelwatch.detect.season import WEEK
+
+#: Windows in minutes whose exact counting variance is worked out (dyadic, to an hour).
+WINDOWS = (1, 2, 4, 8, 16, 32, 64)
+
+
+@dataclass(frozen=True, slots=True)
+class Expectation:
+    """Of S series over K minutes. `expected`: (S, K) hits due and known by now; `hits`: (S, K) hits seen.
+
+    `due_trials`: (S, K) the trials those hits come from (expected / rate). `variance`: (S, K) counting variance.
+    `completeness`: (K,) share of each minute's events expected to be known by now.
+    """
+
+    minutes: NDArray[np.int64]
+    hits: Floats
+    expected: Floats
+    due_trials: Floats
+    variance: Floats
+    completeness: Floats
+
+
+@dataclass(frozen=True, slots=True)
+class Expecter:
+    """A baseline laid over a fixed list of U series sorted by delay family: the arrays a tick needs, made once."""
+
+    rate: Floats  # (U, 168)
+    pmf: Floats  # (F, D)
+    spans: tuple[tuple[int, int, int], ...]  # (family, first row, end row)
+    binomial: NDArray[np.bool_]  # (U,)
+    volume: NDArray[np.bool_]  # (U,)
+    arrival: Floats
+
+    def over(self, trials: Floats, hits: Floats, minutes: NDArray[np.int64], now: int, last: int) -> Expectation:
+        """Expectation of the last `last` of the given minutes, as known at the end of minute `now`. Counts (U, W)."""
+        reach = min(len(minutes), last + self.pmf.shape[1] - 1)
+        last = min(last, len(minutes))
+        known = completeness(self.arrival, now - minutes[-reach:])
+        whole = np.where(self.volume[:, None], 1.0, trials[:, -reach:] / np.maximum(known, 0.05))
+        due = whole * rates_at(self.rate, minutes[-reach:])
+        expected, spread = np.empty((len(due), last)), np.empty((len(due), last))
+        for family, first, end in self.spans:
+            matrix = _delay_matrix(self.pmf[family].tobytes(), reach, last)
+            expected[first:end] = due[first:end] @ matrix
+            spread[first:end] = whole[first:end] @ matrix
+        expected *= known[-last:]
+        spread *= known[-last:]
+        return Expectation(
+            minutes=minutes[-last:],
+            hits=hits[:, -last:],
+            expected=expected,
+            due_trials=spread,
+            variance=expected / np.maximum(known[-last:], 0.05),
+            completeness=known[-last:],
+        )
+
+    def only(self, rows: NDArray[np.int64]) -> "Expecter":
+        """The same for some rows (ascending)."""
+        bounds = [(family, *np.searchsorted(rows, (first, end))) for family, first, end in self.spans]
+        return replace(
+            self,
+            rate=self.rate[rows],
+            spans=tuple((family, int(first), int(end)) for family, first, end in bounds if end > first),
+            binomial=self.binomial[rows],
+            volume=self.volume[rows],
+        )
+
+    def bounded(self, trials: Floats, seen: Expectation, minutes: NDArray[np.int64], now: int) -> Floats:
+        """(U, len(WINDOWS)): share by which trials bound the hits of the last w minutes; 0 = Poisson, the rate = binomial.
+
+        A session converts once, so hits of a window vary less than a Poisson count: by the sum of n q^2 over the trials, q the
+        chance that a trial of one minute converts within the window. Long windows tend to q = rate, short ones to 0.
+        """
+        reach = min(len(minutes), max(WINDOWS) + self.pmf.shape[1] - 1)
+        known = completeness(self.arrival, now - minutes[-reach:])
+        squared = trials[:, -reach:] / np.maximum(known, 0.05) * rates_at(self.rate, minutes[-reach:]) ** 2
+        less = np.zeros((len(squared), len(WINDOWS)))
+        for family, first, end in self.spans:
+            less[first:end] = squared[first:end] @ _overlap_matrix(self.pmf[family].tobytes(), reach)
+        share = less / np.maximum(sums(seen.expected), 1e-9)
+        return np.where(self.binomial[:, None], np.clip(share, 0.0, 0.95), 0.0)
+
+
+def expecter(baseline: Baseline, rows: NDArray[np.int64]) -> tuple[Expecter, NDArray[np.int64]]:
+    """The expecter over baseline `rows` and the order (U,) it wants its series in (sorted by delay family)."""
+    order = np.argsort(baseline.family[rows], kind="stable")
+    rows = rows[order]
+    family = baseline.family[rows]
+    starts = np.flatnonzero(np.diff(family, prepend=-1))
+    ends = np.append(starts[1:], len(rows))
+    metrics = [baseline.keys[row].metric for row in rows]
+    laid = Expecter(
+        rate=baseline.rate[rows],
+        pmf=baseline.pmf,
+        spans=tuple((int(family[first]), int(first), int(end)) for first, end in zip(starts, ends, strict=True)),
+        binomial=np.array([metric == "conversion" for metric in metrics], bool),
+        volume=np.array([metric == "volume" for metric in metrics], bool),
+        arrival=baseline.arrival,
+    )
+    return laid, order
+
+
+def expect(baseline: Baseline, window: SeriesWindow) -> Expectation:
+    """Expectation of every minute of `window` as known at the end of its last. Unknown series expect NaN.
+
+    Minutes nearer the window's start than the longest delay lack what came from before it.
+    """
+    rows = baseline.rows(window.keys)
+    have = np.flatnonzero(rows >= 0)
+    laid, order = expecter(baseline, rows[have])
+    inner = laid.over(window.trials[have[order]], window.hits[have[order]], window.minutes, int(window.minutes[-1]), len(window.minutes))
+
+    def spread(values: Floats) -> Floats:
+        full = np.full(window.hits.shape, np.nan)
+        full[have[order]] = values
+        return full
+
+    return Expectation(
+        window.minutes, window.hits, spread(inner.expected), spread(inner.due_trials), spread(inner.variance), inner.completeness
+    )
+
+
+def sums(values: Floats) -> Floats:
+    """(U, len(WINDOWS)) sums over the last w minutes of (U, K)."""
+    summed = np.cumsum(values[:, ::-1], axis=1)
+    return summed[:, np.minimum(np.array(WINDOWS), values.shape[1]) - 1]
+
+
+def rates_at(rate: Floats, minutes: NDArray[np.int64]) -> Floats:
+    """(S, K) rates at epoch `minutes`, linear between the middles of the hours of the week."""
+    position = (minutes - 30) / 60.0
+    hour = np.floor(position).astype(np.int64)
+    share = position - hour
+    first = int(hour[0])
+    columns = rate[:, np.arange(first, int(hour[-1]) + 2) % WEEK]
+    blend = np.zeros((columns.shape[1], len(minutes)))
+    index = np.arange(len(minutes))
+    blend[hour - first, index] = 1 - share
+    blend[hour - first + 1, index] += share
+    return columns @ blend
+
+
+@lru_cache(maxsize=512)
+def _delay_matrix(pmf_bytes: bytes, reach: int, last: int) -> Floats:
+    """(reach, last): column j collects what trials of each minute send to the j-th of the last minutes."""
+    pmf = np.frombuffer(pmf_bytes)
+    column = np.zeros(reach)
+    column[: min(len(pmf), reach)] = pmf[:reach]
+    return np.ascontiguousarray(toeplitz(column, np.zeros(reach)).T[:, -last:])
+
+
+@lru_cache(maxsize=512)
+def _overlap_matrix(pmf_bytes: bytes, reach: int) -> Floats:
+    """(reach, len(WINDOWS)): squared chance, given that it converts, that a trial of each minute converts in the last w minutes."""
+    reached = np.concatenate([[0.0], np.cumsum(np.frombuffer(pmf_bytes))])
+    age = np.arange(reach - 1, -1, -1)
+
+    def by(minutes: NDArray[np.int64]) -> Floats:
+        return np.asarray(reached[np.clip(minutes + 1, 0, len(reached) - 1)])
+
+    return np.stack([(by(age) - by(age - width)) ** 2 for width in WINDOWS], axis=1)

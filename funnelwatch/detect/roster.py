@@ -1,0 +1,74 @@
+"""The series a tick judges: those with a usable baseline, in the order arithmetic wants, with each one's limits."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import special
+
+from funnelwatch.core.series import Floats, SeriesKey
+from funnelwatch.core.stats.budget import spend
+from funnelwatch.detect.baseline import Baseline
+from funnelwatch.detect.expect import Expecter, expecter
+
+#: Streams that get half of the false-alarm budget between them: the headline steps and their largest cohorts.
+CRITICAL = 20
+MINUTES_A_DAY = 1440
+
+
+@dataclass(frozen=True, slots=True)
+class Roster:
+    """U judged series of a window. `pick`: (U,) their rows in the window; `log_interval`: (U,) log minutes between false alarms."""
+
+    window_keys: tuple[SeriesKey, ...]
+    baseline: Baseline
+    per_week: float
+    keys: tuple[SeriesKey, ...]
+    pick: NDArray[np.int64]
+    laid: Expecter
+    log_interval: Floats
+    phi: Floats
+    hourly2: Floats
+    daily2: Floats
+    margin: Floats
+
+    def fits(self, keys: tuple[SeriesKey, ...], baseline: Baseline, per_week: float) -> bool:
+        """Whether this roster still serves."""
+        return self.baseline is baseline and self.per_week == per_week and (self.window_keys is keys or self.window_keys == keys)
+
+
+def roster(keys: tuple[SeriesKey, ...], baseline: Baseline, per_week: float) -> Roster:
+    """Choose and order the series to judge, and share out the budget of `per_week` false alarms a week."""
+    rows = baseline.rows(keys)
+    # a series unseen at the fit is judged by its ancestor's rate, and only where that ancestor is usable at all
+    pick = np.flatnonzero((rows >= 0) & baseline.usable[rows]) if len(rows) else rows
+    laid, order = expecter(baseline, rows[pick])
+    pick = pick[order]
+    row = rows[pick]
+    chosen = tuple(keys[index] for index in pick)
+    log_interval = spend(_critical(chosen, baseline.hits_a_day[row]), per_week)
+    # the level itself may be off for a day at a time: forgive as much as happens once per interval
+    deviations = special.ndtri_exp(np.minimum(np.log(MINUTES_A_DAY) - log_interval, np.log(0.5)))
+    return Roster(
+        window_keys=keys,
+        baseline=baseline,
+        per_week=per_week,
+        keys=chosen,
+        pick=pick,
+        laid=laid,
+        log_interval=log_interval,
+        phi=baseline.phi[row],
+        hourly2=baseline.hourly[row] ** 2,
+        daily2=baseline.daily[row] ** 2,
+        margin=np.clip(-deviations * baseline.daily[row], 0.0, 0.95),
+    )
+
+
+def _critical(keys: tuple[SeriesKey, ...], hits_a_day: Floats) -> NDArray[np.bool_]:
+    """The CRITICAL streams: rates before volumes, everyone before cohorts, then by the hits they carry."""
+    ranked = sorted(
+        range(len(keys)), key=lambda i: (keys[i].metric == "volume", len(keys[i].cohort.entries), -hits_a_day[i])
+    )
+    critical = np.zeros(len(keys), bool)
+    critical[ranked[:CRITICAL]] = True
+    return critical

@@ -1,0 +1,194 @@
+"""One call a tick: the window in, the anomalies out. Live and in replay the same."""
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from funnelwatch import config
+from funnelwatch.core.series import SeriesWindow
+from funnelwatch.core.signals import Anomaly
+from funnelwatch.core.stats.budget import discoveries
+from funnelwatch.detect import episodes, ledger
+from funnelwatch.detect.baseline import Baseline
+from funnelwatch.detect.delays import settling_minutes
+from funnelwatch.detect.detectors import DETECTORS, Scores, Tick, load
+from funnelwatch.detect.expect import WINDOWS, Expectation
+from funnelwatch.detect.fuse import fuse
+from funnelwatch.detect.pack import keys_from_json, keys_to_json, pack, unpack
+from funnelwatch.detect.roster import Roster, roster
+
+LOOK_BACK = max(WINDOWS)
+#: Relative wobble from minute to minute believed before a series has shown its own, and what that belief is worth: as much as
+#: minutes enough to tell 3 % from 0 (2 / 0.03^4 squared expected hits).
+WOBBLE = 0.03
+WOBBLE_WORTH = 2 / WOBBLE**4
+#: Half-life of what a series shows: two days.
+WOBBLE_DECAY = 0.5 ** (1 / 2880)
+#: A squared residual counts up to this many times its expectation, so that an incident's first minutes do not hide it.
+WOBBLE_CUT = 9.0
+#: Minutes known to less than this share are not judged yet.
+TOO_FRESH = 0.5
+
+Rows = dict[str, NDArray[Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class DetectState:
+    """Where every detector stands after minute `settled`. `rows`: arrays whose first axis are `keys`, named `owner.name`."""
+
+    settled: int
+    keys: tuple[Any, ...]
+    rows: Rows
+    roster: Roster | None = None  # derived, never stored
+
+    def dumps(self) -> bytes:
+        """As bytes for the store."""
+        return pack({"settled": self.settled, "keys": keys_to_json(self.keys)}, self.rows)
+
+    @classmethod
+    def loads(cls, data: bytes) -> "DetectState":
+        """The inverse of `dumps`. Raises ValueError for anything else."""
+        meta, rows = unpack(data)
+        return cls(meta["settled"], keys_from_json(meta["keys"]), rows)
+
+
+def judge(
+    state: DetectState | None, baseline: Baseline, window: SeriesWindow, minute: int
+) -> tuple[DetectState, list[Anomaly]]:
+    """Judge epoch minute `minute`, the last of `window`, and every minute since the state's.
+
+    Minutes whose late events are still on their way are judged provisionally and again when they have settled; judging a minute twice
+    gives the same answer. Returns the next state and every series that is off now, those that were off before included.
+    Raises ValueError when the window does not end with `minute`, or the state is already past it.
+    """
+    if len(window.minutes) == 0 or window.minutes[-1] != minute:
+        raise ValueError(f"the window must end with minute {minute}")
+    if state is not None and state.settled >= minute:
+        raise ValueError(f"minute {minute} is settled already, the state stands after {state.settled}")
+    cast = _cast(state, window, baseline)
+    lag = max(settling_minutes(baseline.arrival), 1)  # the newest minute is always judged provisionally, so it may be judged again
+    rows, begun = _resume(state, cast, minute - lag, len(window.minutes))
+    trials, hits = window.trials[cast.pick], window.hits[cast.pick]
+    whole = cast.laid.over(trials, hits, window.minutes, minute, LOOK_BACK + minute - begun - 1)
+    bounded = cast.laid.bounded(trials, whole, window.minutes, minute)
+    # after a recovery the visible part of a window is shorter than the window: Poisson is the safe side
+    bounded[rows["open.blind"] > minute - LOOK_BACK] = 0.0
+    seen = _hide(whole, rows["open.blind"])
+    settled_rows = rows
+    for now in range(begun + 1, minute):
+        rows, _ = _step(rows, _tick(cast, rows, seen, now, bounded), last=False)
+        rows = _book(rows, seen, now, cast)
+        if now <= minute - lag:
+            settled_rows = rows
+    _, scores = _step(rows, _tick(cast, rows, seen, minute, bounded), last=True)
+    fused = fuse(scores)
+    view = episodes.View(cast, window, minute, max(minute - lag, begun), scores, fused, discoveries(fused.log_p, cast.log_interval))
+    settled_rows, anomalies = episodes.update(settled_rows, view)
+    return DetectState(view.settled, cast.keys, settled_rows, cast), anomalies
+
+
+def _cast(state: DetectState | None, window: SeriesWindow, baseline: Baseline) -> Roster:
+    """The roster of last time if nothing changed, else a new one."""
+    per_week = config.get_float("false_incidents_per_week")
+    if state is not None and state.roster is not None and state.roster.fits(window.keys, baseline, per_week):
+        return state.roster
+    return roster(window.keys, baseline, per_week)
+
+
+def _fresh(size: int) -> Rows:
+    """Rows of series that have seen nothing."""
+    rows: Rows = {f"{name}.{field}": array for name in DETECTORS for field, array in load(name).fresh(size).items()}
+    rows |= {f"ledger.{field}": array for field, array in ledger.fresh(size).items()}
+    rows |= {f"open.{field}": array for field, array in episodes.fresh(size).items()}
+    return rows | {"wobble.square": np.zeros(size), "wobble.weight": np.zeros(size)}
+
+
+def _resume(state: DetectState | None, cast: Roster, until: int, width: int) -> tuple[Rows, int]:
+    """Rows in the roster's order and the minute they stand after: the state's, or just before `until` where it is too old."""
+    rows = _fresh(len(cast.keys))
+    if state is None:
+        return rows, until - 1
+    if state.keys is cast.keys:
+        rows = state.rows
+    else:
+        at = {key: index for index, key in enumerate(state.keys)}
+        pairs = [(new, at[key]) for new, key in enumerate(cast.keys) if key in at]
+        new, old = np.array(pairs, dtype=np.int64).reshape(-1, 2).T
+        for name in rows.keys() & state.rows.keys():
+            rows[name][new] = state.rows[name][old]
+    skipped_to = max(state.settled, until - max(width - LOOK_BACK, 1))
+    for minute in range(state.settled + 1, min(skipped_to, state.settled + 60 * ledger.KEPT) + 1):
+        nothing = np.zeros(len(cast.keys))
+        rows = rows | _prefixed("ledger", ledger.add(_part(rows, "ledger"), minute, nothing, nothing, nothing))
+    return rows, skipped_to
+
+
+def _hide(seen: Expectation, blind: NDArray[np.int64]) -> Expectation:
+    """Without minutes too fresh to judge, and per series without those up to `blind` (before its last recovery)."""
+    hidden = (seen.completeness < TOO_FRESH)[None, :]
+    if blind.max(initial=-1) >= seen.minutes[0]:
+        hidden = hidden | (seen.minutes <= blind[:, None])
+    if not hidden.any():
+        return seen
+    return replace(
+        seen,
+        hits=np.where(hidden, 0.0, seen.hits),
+        expected=np.where(hidden, 0.0, seen.expected),
+        due_trials=np.where(hidden, 0.0, seen.due_trials),
+    )
+
+
+def _tick(cast: Roster, rows: Rows, seen: Expectation, minute: int, bounded: NDArray[np.float64]) -> Tick:
+    column = int(minute - seen.minutes[0])
+    past_hits, past_expected = ledger.look_back(_part(rows, "ledger"))
+    part = slice(max(column + 1 - LOOK_BACK, 0), column + 1)
+    square = rows["wobble.square"] + WOBBLE**2 * WOBBLE_WORTH
+    return Tick(
+        minute=minute,
+        hits=seen.hits[:, part],
+        expected=seen.expected[:, part],
+        bounded=bounded,
+        past_hits=past_hits,
+        past_expected=past_expected,
+        phi=cast.phi,
+        minutely2=np.maximum(square / (rows["wobble.weight"] + WOBBLE_WORTH), 0.0),
+        hourly2=cast.hourly2,
+        daily2=cast.daily2,
+        margin=cast.margin,
+    )
+
+
+def _step(rows: Rows, tick: Tick, last: bool) -> tuple[Rows, dict[str, Scores]]:
+    """Every detector one minute on; those without memory only at the last minute."""
+    scores: dict[str, Scores] = {}
+    for name in DETECTORS:
+        state = _part(rows, name)
+        if state or last:
+            following, scores[name] = load(name).step(state, tick)
+            rows = rows | _prefixed(name, following)
+    return rows, scores
+
+
+def _book(rows: Rows, seen: Expectation, minute: int, cast: Roster) -> Rows:
+    """Add a minute to the hourly ledger, to what is known of the wobble, and to open episodes."""
+    column = int(minute - seen.minutes[0])
+    hits, expected, trials = seen.hits[:, column], seen.expected[:, column], seen.due_trials[:, column]
+    rows = rows | _prefixed("ledger", ledger.add(_part(rows, "ledger"), minute, hits, expected, trials))
+    rows = rows | _prefixed("open", episodes.book(_part(rows, "open"), minute, hits, expected, trials, cast.phi))
+    noise = cast.phi * expected
+    square = np.minimum((hits - expected) ** 2, WOBBLE_CUT * (noise + (2 * WOBBLE * expected) ** 2))
+    calm = rows["open.direction"] == 0
+    rows["wobble.square"] = WOBBLE_DECAY * rows["wobble.square"] + np.where(calm, square - noise, 0.0)
+    rows["wobble.weight"] = WOBBLE_DECAY * rows["wobble.weight"] + np.where(calm, expected**2, 0.0)
+    return rows
+
+
+def _part(rows: Rows, owner: str) -> Rows:
+    start = owner + "."
+    return {name.removeprefix(start): array for name, array in rows.items() if name.startswith(start)}
+
+
+def _prefixed(owner: str, part: Rows) -> Rows:
+    return {f"{owner}.{name}": array for name, array in part.items()}
