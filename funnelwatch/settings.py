@@ -53,6 +53,7 @@ def _secret_key() -> str:
 
 SECRET_KEY = _secret_key()
 DEBUG = _flag("FUNNELWATCH_DEBUG", False)
+DEMO = _flag("FUNNELWATCH_DEMO", False)  # serves the demo's shop under /demo/; `funnelwatch demo` sets it
 
 PUBLIC_URL = os.environ.get("FUNNELWATCH_PUBLIC_URL", "http://localhost:8000").rstrip("/")
 _public = urlsplit(PUBLIC_URL)
