@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from funnelwatch.core.vocabulary import IncidentKind
 from funnelwatch.simulate.journey import PAYMENT, Journey
 from funnelwatch.simulate.shop import STEPS, Channel
-from funnelwatch.simulate.traffic import MINUTE_MS, Sessions
+from funnelwatch.simulate.traffic import MINUTE_MS, PRODUCT_TRAITS, Sessions
 
 PAY = "add_payment_info->purchase"
 FROM_CHECKOUT = "begin_checkout->add_shipping_info"
@@ -54,8 +54,11 @@ class ActiveFault:
 
     @classmethod
     def after(cls, history_until_ms: int, spec: Fault) -> "ActiveFault":
-        """The fault placed in time. Raises KeyError for a kind that is not in KINDS."""
-        KINDS[spec.kind]
+        """The fault placed in time. Raises ValueError for an unknown kind or a flood without a channel."""
+        if spec.kind not in KINDS:
+            raise ValueError(f"no fault {spec.kind!r}; there are {', '.join(KINDS)}")
+        if KINDS[spec.kind].place == "flood" and not spec.channel:
+            raise ValueError(f"{spec.kind} needs a channel to come from")
         start = history_until_ms + round(spec.start * MINUTE_MS)
         return cls(spec, start, start + round(spec.minutes * MINUTE_MS))
 
@@ -82,9 +85,8 @@ class ActiveFault:
     def growth(self, at: NDArray[np.int64]) -> NDArray[np.float64]:
         """0 outside the window, then rising to 1 over the ramp."""
         inside = (at >= self.start_ms) & (at < self.end_ms)
-        if not self.spec.ramp:
-            return inside.astype(np.float64)
-        return inside * np.clip((at - self.start_ms) / (self.spec.ramp * MINUTE_MS), 0.0, 1.0)
+        ramp_ms = max(self.spec.ramp * MINUTE_MS, 1)
+        return np.where(inside, np.clip((at - self.start_ms + 1) / ramp_ms, 0.0, 1.0), 0.0)
 
     def reaches(self, sessions: Sessions, at: NDArray[np.int64]) -> NDArray[np.bool_]:
         """Sessions of the scope that are inside the window at their entry of `at`."""
@@ -129,8 +131,16 @@ def stay_away(journey: Journey, fault: ActiveFault, rng: np.random.Generator) ->
 
 
 def misprice(journey: Journey, fault: ActiveFault, rng: np.random.Generator) -> None:
-    """Prices of sessions in scope that reach the product page inside the window are multiplied by `size`."""
-    journey.price[fault.reaches(journey.sessions, journey.at[:, 1])] *= fault.spec.size
+    """Products in scope are shown at `size` times their price to sessions that reach a product page inside the window."""
+    wanted = {name: value for name, value in fault.spec.scope.items() if name in PRODUCT_TRAITS}
+    visitors = {name: value for name, value in fault.spec.scope.items() if name not in PRODUCT_TRAITS}
+    products = [
+        index
+        for index, product in enumerate(journey.sessions.shop.products)
+        if all(getattr(product, name) == value for name, value in wanted.items())
+    ]
+    shown = journey.sessions.matches(visitors) & (fault.growth(journey.at[:, 1]) > 0)
+    journey.price[np.ix_(shown, products)] *= fault.spec.size
 
 
 JourneyFault = Callable[[Journey, ActiveFault, np.random.Generator], None]

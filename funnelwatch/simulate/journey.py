@@ -91,7 +91,7 @@ class Journey:
         self.codes = list(DECLINES)
         weights = np.cumsum(list(DECLINES.values()))
         self.code = np.searchsorted(weights / weights[-1], rng.random((n, ATTEMPTS)), side="right")
-        self.price = np.ones(n)
+        self.price = np.ones((n, len(shop.products)))  # factor on the list price that each session is shown
         browse = rng.poisson(shop.browse, n)
         self.browse = np.where(self.depth >= 1, np.minimum(browse, 4), 0)
         self.browsed = rng.integers(0, len(shop.products), (n, 4))
@@ -105,6 +105,8 @@ class Journey:
 
     def stop(self, rows: NDArray[np.bool_], step: int) -> None:
         """Sessions in `rows` go no further than `step`; nothing befalls them afterwards."""
+        if step == PAYMENT:
+            self.walks_away[rows] = True
         self.depth[rows] = np.minimum(self.depth[rows], step)
         end = np.where(rows, self.at[:, step], np.iinfo(np.int64).max)
         self.asides = [aside.until(end) for aside in self.asides]
@@ -116,11 +118,12 @@ class Journey:
         self.asides = [aside.until(end) for aside in self.asides]
 
     def slow(self, rows: NDArray[np.bool_], step: int, factor: float) -> None:
-        """Sessions in `rows` take `factor` times as long from `step` to the next."""
+        """Sessions in `rows` take `factor` times as long from `step` to the next, STEP_MOST_MS at most."""
         if step == PAYMENT:
-            self.answer_ms[rows] = np.round(self.answer_ms[rows] * factor)
+            self.answer_ms[rows] = np.minimum(self.answer_ms[rows] * factor, STEP_MOST_MS)
             return
-        longer = ((self.at[rows, step + 1] - self.at[rows, step]) * (factor - 1)).astype(np.int64)
+        gap = self.at[rows, step + 1] - self.at[rows, step]
+        longer = np.minimum(gap * factor, STEP_MOST_MS).astype(np.int64) - gap
         self.at[rows, step + 1 :] += longer[:, None]
 
     def aside(

@@ -26,6 +26,7 @@ _LIBRARY = {"name": "funnelwatch.js", "version": "1.0.0"}
 _SERVER_CONTEXT = {"library": {"name": "funnelwatch-python", "version": "1.0.0"}}
 
 #: (received at in epoch ms, event time in epoch ms, message id, message): sorts in the order of arrival.
+#: No two letters agree in the first three, so the messages are never compared.
 Letter = tuple[int, int, str, dict[str, Any]]
 
 
@@ -44,7 +45,7 @@ class Mail:
         self._resent_ms = rng.integers(*_RESENT_MS, n)
 
     def deliver(self, outbox: Outbox, faults: Sequence[tuple[ActiveFault, np.random.Generator]]) -> list[Letter]:
-        """Every message as received, in order of arrival; `faults` may lose or delay some."""
+        """Every message as received, in no order; `faults` may lose or delay some."""
         sorts = outbox.sorts
         sort = np.repeat(np.arange(len(sorts)), [len(rows) for rows in outbox.rows])
         rows, at = np.concatenate(outbox.rows), np.concatenate(outbox.at)
@@ -105,11 +106,14 @@ class Mail:
     ) -> list[Letter]:  # fmt: skip
         people, contexts = self._people(), self._contexts()
         times = (_iso(at), _iso(sent), _iso(received))
-        columns = (column.tolist() for column in (sort, rows, at, received, source))
+        signed_in = at >= self._signed_in_from(outbox)[rows]
+        columns = (column.tolist() for column in (sort, rows, at, received, source, signed_in))
         letters: list[Letter] = []
-        for kind, row, at_ms, received_ms, entry, happened, sent_at, received_at in zip(*columns, *times, strict=True):
+        for kind, row, at_ms, received_ms, entry, named, happened, sent_at, received_at in zip(
+            *columns, *times, strict=True
+        ):
             one = outbox.sorts[kind]
-            session, anonymous, customer, signs_in = people[row]
+            session, anonymous, customer = people[row]
             identifier = f"{session}-{one.slot}"
             message: dict[str, Any] = {
                 "type": one.type,
@@ -119,7 +123,7 @@ class Mail:
                 "receivedAt": received_at,
                 "anonymousId": anonymous,
             }
-            if customer and (not signs_in or one.event in _SIGNED_IN_EVENTS):
+            if named:
                 message["userId"] = customer
             if one.server:
                 message["channel"] = "server"
@@ -128,16 +132,23 @@ class Mail:
                 message["context"] = {**contexts[row], "page": outbox.pages[entry]}
             _add_call(message, one, outbox.properties[entry])
             letters.append((received_ms, at_ms, identifier, message))
-        letters.sort(key=_by_arrival)
         return letters
 
-    def _people(self) -> list[tuple[str, str, str, bool]]:
-        """Session id, anonymous id, customer id and whether they sign in only at checkout, by row."""
-        identity = self._identity
-        columns = (self._sessions.id, self._sessions.visitor, identity.customer, identity.signs_in)
+    def _signed_in_from(self, outbox: Outbox) -> NDArray[np.int64]:
+        """Since when (epoch ms) each session's messages name the customer."""
+        known = (self._identity.customer > 0) & ~self._identity.signs_in
+        since = np.where(known, 0, np.iinfo(np.int64).max)
+        for sort, rows, at in zip(outbox.sorts, outbox.rows, outbox.at, strict=True):
+            if sort.type == "identify":
+                since[rows] = at
+        return since
+
+    def _people(self) -> list[tuple[str, str, str]]:
+        """Session id, anonymous id and customer id, by row."""
+        columns = (self._sessions.id, self._sessions.visitor, self._identity.customer)
         return [
-            (f"{session:016x}", f"v-{visitor:016x}", f"c-{customer}" if customer else "", signs_in)
-            for session, visitor, customer, signs_in in zip(*(column.tolist() for column in columns), strict=True)
+            (f"{session:016x}", f"v-{visitor:016x}", f"c-{customer}")
+            for session, visitor, customer in zip(*(column.tolist() for column in columns), strict=True)
         ]
 
     def _contexts(self) -> list[dict[str, Any]]:
@@ -169,10 +180,6 @@ class Mail:
         ]
 
 
-#: What a stranger who signs in at checkout sends under the new customer id.
-_SIGNED_IN_EVENTS = ("", "add_shipping_info", "add_payment_info", "payment_failed", "purchase")
-
-
 def _add_call(message: dict[str, Any], sort: Sort, properties: dict[str, Any]) -> None:
     if sort.type == "identify":
         message["traits"] = properties
@@ -187,6 +194,3 @@ def _add_call(message: dict[str, Any], sort: Sort, properties: dict[str, Any]) -
 def _iso(times_ms: NDArray[np.int64]) -> list[str]:
     return np.datetime_as_string(times_ms.astype("datetime64[ms]"), timezone="UTC").tolist()
 
-
-def _by_arrival(letter: Letter) -> tuple[int, int, str]:
-    return letter[:3]

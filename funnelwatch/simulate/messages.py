@@ -216,7 +216,7 @@ class Story:
     ) -> None:  # fmt: skip
         """An event about one product."""
         counts = [1] * len(rows) if quantities is None else quantities.tolist()
-        factors = self._journey.price[rows].tolist()
+        factors = self._journey.price[rows, products].tolist()
         items = [self._stationery.item(*line) for line in zip(products.tolist(), counts, factors, strict=True)]
         pages = [self._stationery.products[product] for product in products.tolist()]
         self._outbox.add(Sort(slot, event), rows, at, [self._contents([item]) for item in items], pages)
@@ -227,10 +227,12 @@ class Story:
 
     def _cart(self, row: int) -> Json:
         """What the session in `row` checks out."""
-        sessions, factor = self._sessions, float(self._journey.price[row])
-        items = [self._stationery.item(int(sessions.product[row]), int(sessions.quantity[row]), factor)]
-        if sessions.second[row] >= 0:
-            items.append(self._stationery.item(int(sessions.second[row]), 1, factor))
+        sessions = self._sessions
+        lines = [(int(sessions.product[row]), int(sessions.quantity[row])), (int(sessions.second[row]), 1)]
+        price = self._journey.price[row]
+        items = [
+            self._stationery.item(product, quantity, float(price[product])) for product, quantity in lines if product >= 0
+        ]
         contents = self._contents(items)
         if sessions.coupon[row]:
             contents["coupon"] = self._shop.channels[int(sessions.channel[row])].coupon
@@ -238,7 +240,7 @@ class Story:
         return contents
 
     def _contents(self, items: list[Json]) -> Json:
-        value = round(sum(item["price"] * item["quantity"] for item in items), 2)
+        value = round(sum([item["price"] * item["quantity"] for item in items]), 2)
         return {"currency": self._shop.currency, "value": value, "items": items}
 
     def _ways_to_pay(self) -> list[Json]:

@@ -1,5 +1,6 @@
 """A scenario played: its messages in the order of their arrival, its ledger of changes, and what is true about it."""
 
+from bisect import bisect_left
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -23,7 +24,7 @@ _FAULT_STREAM = 3  # apart from the streams of Traffic
 
 @dataclass(frozen=True)
 class _Stream:
-    """A traffic, the chunk of it at hand limited to the fault that brings it (None: the shop's own visitors)."""
+    """A traffic, limited to the time of the fault that brings it (None: the shop's own visitors)."""
 
     traffic: Traffic
     stationery: Stationery
@@ -39,19 +40,20 @@ class _Stream:
 class Simulation:
     """One run of a scenario: `days` of history from `start` (aware), then the scenario's hours with its faults.
 
-    The same arguments give the same messages, byte for byte, whatever stretch is asked for. Raises KeyError for an unknown
-    scenario, ValueError for a `start` without time zone or numbers that are not positive.
+    `scenario` is a name in SCENARIOS or a Scenario of your own. The same arguments give the same messages, byte for byte,
+    whatever stretch is asked for. Raises ValueError for an unknown scenario, an impossible fault, a `start` without time zone
+    or numbers that are not positive.
     """
 
     def __init__(
         self,
-        scenario: str,
+        scenario: str | Scenario,
         seed: int = DEFAULT_SEED,
         days: float | None = None,
         sessions_per_day: float | None = None,
         start: datetime | None = None,
     ) -> None:
-        spec = SCENARIOS[scenario]
+        spec = _named(scenario) if isinstance(scenario, str) else scenario
         self.scenario = replace(
             spec,
             days=spec.days if days is None else days,
@@ -73,8 +75,24 @@ class Simulation:
 
     def arrivals(self, since: datetime, until: datetime | None = None) -> Iterator[tuple[datetime, dict[str, Any]]]:
         """(time of receipt, message) from `since` on, in that order; without end when `until` is None."""
+        return ((from_ms(letter[0]), letter[3]) for block in self.blocks(since, until) for letter in block)
+
+    def blocks(self, since: datetime, until: datetime | None = None) -> Iterator[list[Letter]]:
+        """Letters received in [since, until), in order, a list for each quarter of an hour; without end when `until` is None."""
+        since_ms = to_ms(since)
         until_ms = None if until is None else to_ms(until)
-        return ((from_ms(letter[0]), letter[3]) for letter in self._letters(to_ms(since), until_ms))
+        waiting: list[Letter] = []
+        index = max(self._start_ms, since_ms - LONGEST_SESSION_MS) // CHUNK_MS
+        while until_ms is None or index * CHUNK_MS < until_ms:
+            for number, stream in enumerate(self._streams):
+                waiting += self._chunk(number, stream, index)
+            waiting.sort()
+            index += 1
+            complete_ms = index * CHUNK_MS if until_ms is None else min(index * CHUNK_MS, until_ms)
+            first, last = (bisect_left(waiting, (ms,)) for ms in (since_ms, complete_ms))
+            if last > first:
+                yield waiting[first:last]
+            del waiting[:last]
 
     def changes(self) -> list[dict[str, Any]]:
         """The ledger: one JSON object a change, by start."""
@@ -103,25 +121,11 @@ class Simulation:
         )
         streams = [_Stream(Traffic(shop, per_day, seed, releases=releases), Stationery(shop))]
         for number, fault in enumerate(self.faults, start=1):
-            if fault.kind.place == "flood":
+            if fault.spec.channel:
                 visited = replace(shop, channels=(fault.spec.channel,))
                 traffic = Traffic(visited, per_day * fault.spec.size, seed, number, releases)
                 streams.append(_Stream(traffic, Stationery(visited), fault))
         return streams
-
-    def _letters(self, since_ms: int, until_ms: int | None) -> Iterator[Letter]:
-        """Letters received in [since, until), in order; without end when `until_ms` is None."""
-        waiting: list[Letter] = []
-        index = max(self._start_ms, since_ms - LONGEST_SESSION_MS) // CHUNK_MS
-        while until_ms is None or index * CHUNK_MS < until_ms:
-            for stream_number, stream in enumerate(self._streams):
-                waiting += self._chunk(stream_number, stream, index)
-            waiting.sort(key=lambda letter: letter[:3])
-            index += 1
-            complete_ms = index * CHUNK_MS if until_ms is None else min(index * CHUNK_MS, until_ms)
-            ready = next((i for i, letter in enumerate(waiting) if letter[0] >= complete_ms), len(waiting))
-            yield from (letter for letter in waiting[:ready] if letter[0] >= since_ms)
-            del waiting[:ready]
 
     def _chunk(self, stream_number: int, stream: _Stream, index: int) -> list[Letter]:
         sessions, rng = stream.chunk(index)
@@ -141,6 +145,12 @@ class Simulation:
             elif fault.kind.place != "flood":
                 on_the_way.append((fault, luck))
         return mail.deliver(Story(stream.stationery, journey, identity).tell(), on_the_way)
+
+
+def _named(name: str) -> Scenario:
+    if name not in SCENARIOS:
+        raise ValueError(f"no scenario {name!r}; there are {', '.join(SCENARIOS)}")
+    return SCENARIOS[name]
 
 
 def _near(fault: ActiveFault, index: int) -> bool:

@@ -27,6 +27,7 @@ _POOL_DAYS = 5  # a regular comes back every five days on average
 _POOL_MOST = 200_000
 _ROLLOUT_MS = 10 * MINUTE_MS  # a release reaches everyone within ten minutes
 
+PRODUCT_TRAITS = ("sku", "category")
 _AGENT_TRAITS = ("device", "os", "os_version", "browser", "browser_version")
 _CHANNEL_TRAITS = ("source", "medium", "campaign")
 
@@ -101,7 +102,7 @@ class Sessions:
 
     def _has(self, dimension: str, value: str) -> NDArray[np.bool_]:
         shop = self.shop
-        if dimension in ("sku", "category"):
+        if dimension in PRODUCT_TRAITS:
             is_value = np.array([getattr(product, dimension) == value for product in shop.products])
             return is_value[self.product] | (is_value[self.second] & (self.second >= 0))
         if dimension == "variant":
