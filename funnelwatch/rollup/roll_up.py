@@ -12,7 +12,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from funnelwatch.core.funnel import FunnelDef
-from funnelwatch.core.vocabulary import MULTI_DIMENSIONS
 from funnelwatch.rollup.cohorts import DEFAULT_SETS, DimensionSet
 from funnelwatch.store.client import Client
 from funnelwatch.store.queries import dirty, journey, rollup_writes
@@ -55,18 +54,11 @@ def roll_up(
 
 def _roll_up_chunk(client: Client, scope: Scope, sets: Sequence[DimensionSet]) -> None:
     version = (time.time_ns() // 1000 << 12) | secrets.randbelow(1 << 12)  # grows; a name, not a product time
-    for multi in ("", *MULTI_DIMENSIONS):
-        family = [dims for dims in sets if _multi_of(dims) == multi]
-        if not family:
-            continue
-        journey.insert(client, scope, version, multi)
-        rollup_writes.insert_arrivals(client, scope, version, multi, family)
-        rollup_writes.insert_events(client, scope, version, multi, family)
+    multi = {rollup_writes.multi_of(dims) for dims in sets} - {""}
+    journey.insert(client, scope, version, sorted(multi))
+    rollup_writes.insert_arrivals(client, scope, version, sets)
+    rollup_writes.insert_events(client, scope, version, sets)
     rollup_writes.commit(client, scope, version)
-
-
-def _multi_of(dims: DimensionSet) -> str:
-    return next((name for name in dims if name in MULTI_DIMENSIONS), "")
 
 
 def dirty_minutes(client: Client, project_id: int, since_ms: int) -> Dirty:

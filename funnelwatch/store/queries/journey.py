@@ -16,6 +16,7 @@ All of it looks back no further than window + re-entry, so a minute costs the sa
 chunks gives the same rows. (A session active without pause for longer than that may get its dimensions from its later part.)
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from funnelwatch import config
@@ -57,9 +58,9 @@ class Scope:
     shard: tuple[int, int] = (0, 1)
 
 
-def insert(client: Client, scope: Scope, version: int, multi: str = "") -> None:
-    """Write the journey rows of a scope under `version`; with `multi` those per value of that dimension."""
-    text = _Text(scope, multi)
+def insert(client: Client, scope: Scope, version: int, multi: Sequence[str] = MULTI_DIMENSIONS) -> None:
+    """Write the journey rows of a scope under `version`: a session as such, and under every value of the dimensions `multi`."""
+    text = _Text(scope, tuple(multi))
     sql = text.insert()
     client.command(sql, {**text.params, "version": version})
 
@@ -74,13 +75,13 @@ class _Text:
     """Builds the one statement. Values go in as parameters, names of columns come from the closed vocabulary."""
 
     scope: Scope
-    multi: str
+    multi: tuple[str, ...]
     params: dict[str, object] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         scope, funnel = self.scope, self.scope.funnel
-        if self.multi and self.multi not in MULTI_DIMENSIONS:
-            raise ValueError(f"{self.multi!r} is not a multi-valued dimension")
+        if not set(self.multi) <= set(MULTI_DIMENSIONS):
+            raise ValueError(f"not all multi-valued dimensions: {self.multi}")
         self.params = {
             "project": funnel.project_id, "funnel": funnel.id, "funnel_version": funnel.version, "run": scope.run_id,
             "from": scope.from_minute * _MINUTE_MS, "to": scope.to_minute * _MINUTE_MS,
@@ -89,7 +90,7 @@ class _Text:
             "reentry": max(REENTRY_MINUTES, funnel.window_minutes) * _MINUTE_MS,
             "gap": config.get_int("session_gap_minutes") * _MINUTE_MS,
             "as_of": scope.as_of_ms if scope.as_of_ms is not None else 2**62 // 1_000_000,
-            "noteworthy": list(NOTEWORTHY), "twin": ORDER_TWIN_MS, "multi": self.multi,
+            "noteworthy": list(NOTEWORTHY), "twin": ORDER_TWIN_MS, "multi": ["", *self.multi],
             "shard": scope.shard[0], "shards": scope.shard[1],
         }  # fmt: skip
 
@@ -104,7 +105,7 @@ WITH
     starts AS ({self._starts()})
 SELECT
     {{project:UInt32}}, {{funnel:UInt32}}, {{funnel_version:UInt32}}, {{run:String}}, {{version:UInt64}},
-    intDiv(p.at, {_MINUTE_MS}), {{multi:String}}, multi_value, cityHash64(actor, session), actor, p.step, p.name,
+    intDiv(p.at, {_MINUTE_MS}), {{multi:Array(String)}}[family + 1], multi_value, cityHash64(actor, session), actor, p.step, p.name,
     {_time("p.at")}, {_time("p.known")}, {_time("p.prev")}, {_time("f")},
     p.code, p.order_id, p.value, p.units, p.duration,
     {self._dimensions_at_point()}
@@ -155,7 +156,7 @@ WHERE p.at >= {{from:Int64}} AND p.at < {{to:Int64}}
             bitShiftLeft(toUInt64(t), 16) + cityHash64(message_id) % 65536 AS ord,
             message_id, name, error_code, order_id, value, duration_ms, page_path,
             toUInt32(arraySum(x -> greatest(x, 0), item_quantity)) AS units,
-            {_MULTI_VALUES.get(self.multi, "emptyArrayString()")} AS vals,
+            CAST([{", ".join(_MULTI_VALUES[name] for name in self.multi)}], 'Array(Array(String))') AS vals,
             (name IN {{noteworthy:Array(String)}} OR duration_ms IS NOT NULL)
                 AND (name != 'purchase' OR order_id = '' OR message_id = o_first) AS moment,
             {steps}, in_funnel AND ({exclusions}) AS excluded, {dims}
@@ -173,14 +174,16 @@ WHERE p.at >= {{from:Int64}} AND p.at < {{to:Int64}}
             f"argMinIf({d}, ord, {d} != '') AS v_{d}, minIf(ord, {d} != '') AS ord_{d}" for d in (*_CARRIED, "page_path")
         )
         last = ",\n            ".join(f"arraySort(groupArrayIf((ord, {d}), {d} != '')) AS a_{d}" for d in STEP_DIMENSIONS)
-        any_step = " OR ".join(f"s{k}" for k in range(1, count + 1))
+        counted = " OR ".join(["moment", *(f"s{k}" for k in range(1, count + 1))])
+        families = [f"arrayMap(v -> ({i}, v), groupUniqArrayArrayIf(vals[{i}], {counted}))" for i in range(1, len(self.multi) + 1)]
+        values = f"arrayConcat([(0, '')], {', '.join(families)})" if families else "[(0, '')]"
         return f"""
         SELECT actor, session, min(t) AS began, min(visitor) AS visitor,
             {steps},
             arraySort(groupUniqArrayIf(t, excluded)) AS exclusions,
             arrayCompact(m -> m.2, arraySort(m -> (m.2, m.3), groupArrayIf((t, message_id, received, name, error_code, order_id,
                 ifNull(value, toDecimal64(0, 4)), units, duration_ms, vals), moment))) AS moments,
-            {"arraySort(groupUniqArrayArrayIf(vals, moment OR " + any_step + "))" if self.multi else "['']"} AS session_values,
+            {values} AS family_values,
             {first},
             {last}
         FROM ({self._events()})
@@ -195,41 +198,49 @@ WHERE p.at >= {{from:Int64}} AND p.at < {{to:Int64}}
     def _points(self) -> str:
         """One row an entry (and value): the greedy walk through the steps, then arrivals and moments as one list of points."""
         count = len(self.scope.funnel.steps)
-        walk = ["f AS t1", "arrayFirst(x -> x.1 = f, w1).2 AS k1"]
-        for k in range(2, count + 1):
-            walk.append(
-                f"arrayFirst(x -> t{k - 1} > 0 AND x.1 >= t{k - 1} AND x.1 <= f + {{window:Int64}} AND x.1 < ends, w{k}) AS h{k}"
-            )
-            walk.append(f"h{k}.1 AS t{k}, greatest(k{k - 1}, h{k}.2) AS k{k}")
-        matching = "e{k}" if not self.multi else "arrayFilter(x -> empty(x.3) OR has(x.3, multi_value), e{k})"
-        walked = ",\n            ".join(f"{matching.format(k=k)} AS w{k}" for k in range(1, count + 1))
-        arrivals = ", ".join(_point(k, f"t{k}", f"k{k}", f"t{k - 1}" if k > 1 else "toInt64(0)") for k in range(1, count + 1))
-        reached = " + ".join(f"(t{k} > 0 AND t{k} <= m.1)" for k in range(1, count + 1))
-        mine = "" if not self.multi else " AND (empty(m.10) OR has(m.10, multi_value))"
+        # one mention of the step before a step: the engine expands aliases, and two would make 2^steps of them
+        walk = [f"arrayFirst(x -> x.1 >= f, arrayPushBack(w1, {_NEVER})) AS h1"]
+        walk += [f"arrayFirst(x -> x.1 >= h{k - 1}.1, arrayPushBack(w{k}, {_NEVER})) AS h{k}" for k in range(2, count + 1)]
+        # family 0 is the session as such: an array's element 0 is empty, so every event belongs to it
+        belongs = "(empty({x}[family]) OR has({x}[family], multi_value))"
+        walked = ",\n            ".join(
+            f"arrayFilter(x -> {belongs.format(x='x.3')}, e{k}) AS w{k}" for k in range(1, count + 1)
+        )
+        times, known = (", ".join(f"h{k}.{part}" for k in range(1, count + 1)) for part in (1, 2))
+        mine = belongs.format(x="m.10")
         return f"""
         SELECT *,
-            {", ".join(walk)},
             arrayConcat(
-                arrayFilter(p -> p.at > 0, [{arrivals}]),
-                arrayMap(m -> {_moment(reached)}, arrayFilter(m -> m.1 >= opens AND m.1 < closes{mine}, moments))
+                arrayMap((step, at, known, before) -> {_ARRIVAL},
+                    arrayEnumerate(arrived), arrived, arrayMap(k -> arrayMax(arraySlice(known, 1, k)), arrayEnumerate(arrived)),
+                    arrayPopBack(arrayPushFront(arrived, toInt64(0)))),
+                arrayMap(m -> {_MOMENT}, arrayFilter(m -> m.1 >= opens AND m.1 < closes AND {mine}, moments))
             ) AS points
         FROM (
             SELECT *,
-                arrayJoin(if(empty(entries), [toInt64(0)], entries)) AS f,
-                if(f = 0 OR f = entries[1], toInt64(0), f) AS opens,
-                arrayFirst(x -> x > f, arrayPushBack(if(f = 0, [], entries), toInt64({2**60}))) AS closes,
-                arrayFirst(x -> x >= f, arrayPushBack(exclusions, toInt64({2**60}))) AS ends
+                [{known}] AS known,
+                arrayFilter(t -> f > 0 AND t <= f + {{window:Int64}} AND t < ends, [{times}]) AS arrived
+            FROM (SELECT *, {", ".join(walk)} FROM ({self._entries(walked)}))
+        )"""
+
+    def _entries(self, walked: str) -> str:
+        """One row an entry into the funnel, or one with f = 0 for a session without any."""
+        return f"""
+        SELECT *,
+            arrayJoin(if(empty(entries), [toInt64(0)], entries)) AS f,
+            if(f = 0 OR f = entries[1], toInt64(0), f) AS opens,
+            arrayFirst(x -> x > f, arrayPushBack(if(f = 0, [], entries), toInt64({2**60}))) AS closes,
+            arrayFirst(x -> x >= f, arrayPushBack(exclusions, toInt64({2**60}))) AS ends
+        FROM (
+            SELECT *,
+                {walked},
+                arrayDistinct(arrayMap(x -> x.1, w1)) AS firsts,
+                arrayFilter((t, before) -> t - before > {{reentry:Int64}}, firsts,
+                            arrayPopBack(arrayPushFront(firsts, toInt64(-{2**60})))) AS entries
             FROM (
-                SELECT *,
-                    {walked},
-                    arrayDistinct(arrayMap(x -> x.1, w1)) AS firsts,
-                    arrayFilter((t, before) -> t - before > {{reentry:Int64}}, firsts,
-                                arrayPopBack(arrayPushFront(firsts, toInt64(-{2**60})))) AS entries
-                FROM (
-                    SELECT *, arrayJoin(session_values) AS multi_value
-                    FROM ({self._sessions()}) AS sessions
-                    LEFT JOIN ({self._first_seen()}) AS seen ON visitor = n_visitor
-                )
+                SELECT *, arrayJoin(family_values) AS family_value, family_value.1 AS family, family_value.2 AS multi_value
+                FROM ({self._sessions()}) AS sessions
+                LEFT JOIN ({self._first_seen()}) AS seen ON visitor = n_visitor
             )
         )"""
 
@@ -282,15 +293,11 @@ _ACTOR = "if(visitor_id != '', visitor_id, user_id)"
 _USER = "if(user_id != '', user_id, visitor_id)"
 _POINT = """Tuple(step UInt8, name String, at Int64, known Int64, prev Int64, code String, order_id String,
     value Decimal(18, 4), units UInt32, duration Nullable(Float64))"""
-
-
-def _point(step: int, at: str, known: str, prev: str) -> str:
-    return f"CAST(({step}, '', {at}, {known}, {prev}, '', '', 0, 0, NULL), '{_POINT}')"
-
-
-def _moment(reached: str) -> str:
-    order = "if(m.4 = 'purchase' AND m.6 = '', m.2, m.6)"
-    return f"CAST((if(f = 0, 0, {reached}), m.4, m.1, m.3, 0, m.5, {order}, m.7, m.8, m.9), '{_POINT}')"
+_ARRIVAL = f"CAST((step, '', at, known, before, '', '', 0, 0, NULL), '{_POINT}')"
+_MOMENT = f"""CAST((arrayCount(t -> t <= m.1, arrived), m.4, m.1, m.3, 0, m.5, if(m.4 = 'purchase' AND m.6 = '', m.2, m.6),
+    m.7, m.8, m.9), '{_POINT}')"""
+#: Stands behind every list of a step's events: the step that was not reached.
+_NEVER = f"(toInt64({2**60}), toInt64({2**60}), CAST([], 'Array(Array(String))'))"
 
 
 def _ms(column: str) -> str:

@@ -37,8 +37,8 @@ def parameters(scope: Scope) -> dict[str, object]:
     }  # fmt: skip
 
 
-def insert_arrivals(client: Client, scope: Scope, version: int, multi: str, sets: Sequence[DimensionSet]) -> None:
-    """Fill `funnel_minute` from the journey rows of `version`, for the dimension sets of that row family."""
+def insert_arrivals(client: Client, scope: Scope, version: int, sets: Sequence[DimensionSet]) -> None:
+    """Fill `funnel_minute` from the journey rows of `version`."""
     client.command(
         f"""
         INSERT INTO funnel_minute
@@ -46,15 +46,15 @@ def insert_arrivals(client: Client, scope: Scope, version: int, multi: str, sets
         SELECT project_id, funnel_id, funnel_version, run_id, version, minute, step, cohort.1 AS dims, {_POOLED} AS pooled,
             least(intDiv(toUnixTimestamp64Milli(known_at), 60000) - minute, {_MAX_LAG}) AS lag,
             if(step > 1, least(minute - intDiv(toUnixTimestamp64Milli(prev_at), 60000), {_MAX_LAG}), 0) AS delay, count()
-        FROM journey ARRAY JOIN {_cohorts(multi, sets)} AS cohort
-        WHERE {OF_FUNNEL} AND version = {{version:UInt64}} AND multi = {{multi:String}} AND name = '' AND {_KNOWN}
+        FROM journey ARRAY JOIN {_cohorts(sets)} AS cohort
+        WHERE {OF_FUNNEL} AND version = {{version:UInt64}} AND name = '' AND {_KNOWN}
         GROUP BY project_id, funnel_id, funnel_version, run_id, version, minute, step, dims, pooled, lag, delay
         """,
-        {**parameters(scope), "version": version, "multi": multi},
+        {**parameters(scope), "version": version},
     )
 
 
-def insert_events(client: Client, scope: Scope, version: int, multi: str, sets: Sequence[DimensionSet]) -> None:
+def insert_events(client: Client, scope: Scope, version: int, sets: Sequence[DimensionSet]) -> None:
     """Fill `event_minute` likewise."""
     client.command(
         f"""
@@ -66,11 +66,11 @@ def insert_events(client: Client, scope: Scope, version: int, multi: str, sets: 
             least(greatest(intDiv(toUnixTimestamp64Milli(known_at), 60000) - minute, 0), {_MAX_LAG}) AS lag,
             count(), uniqExact(session), uniqExactIf(order_id, name = 'purchase'), sum(units), sum(journey.value),
             quantilesDDStateIf(0.01, 0.5, 0.95)(ifNull(duration_ms, 0), duration_ms IS NOT NULL)
-        FROM journey ARRAY JOIN {_cohorts(multi, sets)} AS cohort
-        WHERE {OF_FUNNEL} AND version = {{version:UInt64}} AND multi = {{multi:String}} AND name != '' AND {_KNOWN}
+        FROM journey ARRAY JOIN {_cohorts(sets)} AS cohort
+        WHERE {OF_FUNNEL} AND version = {{version:UInt64}} AND name != '' AND {_KNOWN}
         GROUP BY project_id, funnel_id, funnel_version, run_id, version, minute, step, name, error_code, currency, dims, pooled, lag
         """,
-        {**parameters(scope), "version": version, "multi": multi},
+        {**parameters(scope), "version": version},
     )
 
 
@@ -100,17 +100,26 @@ def kept_values(
     )  # fmt: skip
 
 
-def _cohorts(multi: str, sets: Sequence[DimensionSet]) -> str:
-    """SQL array of (dims, value) a row belongs to. Names come from the closed vocabulary, never from input."""
-    pairs = []
-    for dims in sets:
-        if any(name in MULTI_DIMENSIONS and name != multi for name in dims):
-            raise ValueError(f"a cohort takes one multi-valued dimension at most: {dims}")
-        columns = ["toString(multi_value)" if name == multi else f"toString({name})" for name in dims]
-        empty = " OR ".join(f"{column} = ''" for column in columns) or "0"
-        joined = "''" if not columns else columns[0] if len(columns) == 1 else f"concatWithSeparator('{_UNIT}', {', '.join(columns)})"
-        pairs.append(f"('{','.join(dims)}', if({empty}, '{_UNIT}', {joined}))")
-    return f"[{', '.join(pairs)}]"
+def multi_of(dims: DimensionSet) -> str:
+    """The multi-valued dimension of a set, "" when it has none. Raises ValueError when it has two."""
+    found = [name for name in dims if name in MULTI_DIMENSIONS]
+    if len(found) > 1:
+        raise ValueError(f"a cohort takes one multi-valued dimension at most: {dims}")
+    return found[0] if found else ""
+
+
+def _cohorts(sets: Sequence[DimensionSet]) -> str:
+    """SQL array of the (dims, value) a row belongs to. Names come from the closed vocabulary, never from input."""
+    families = {multi: [_cohort(dims) for dims in sets if multi_of(dims) == multi] for multi in ("", *MULTI_DIMENSIONS)}
+    branches = [f"multi = '{multi}', [{', '.join(pairs)}]" for multi, pairs in families.items() if pairs]
+    return f"multiIf({', '.join(branches)}, CAST([], 'Array(Tuple(String, String))'))"
+
+
+def _cohort(dims: DimensionSet) -> str:
+    columns = [f"toString({'multi_value' if name in MULTI_DIMENSIONS else name})" for name in dims]
+    empty = " OR ".join(f"{column} = ''" for column in columns) or "0"
+    joined = f"concatWithSeparator('{_UNIT}', {', '.join(columns)})" if len(columns) > 1 else (columns or ["''"])[0]
+    return f"('{','.join(dims)}', if({empty}, '{_UNIT}', {joined}))"
 
 
 _UNIT = "\\x1f"
