@@ -7,6 +7,11 @@ from collections.abc import Iterator
 
 import django
 import pytest
+from hypothesis import settings
+
+# A busy machine is not a wrong answer.
+settings.register_profile("no-deadline", deadline=None)
+settings.load_profile("no-deadline")
 
 _data = tempfile.mkdtemp(prefix="funnelwatch-test-")
 os.environ["FUNNELWATCH_DATA"] = _data

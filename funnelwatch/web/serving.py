@@ -18,6 +18,7 @@ SNAPSHOT_SECONDS = 2.0
 @contextmanager
 def serving() -> Iterator[None]:
     """The stores open and ingest's picture of keys and settings fresh, for the block. Raises StoreUnavailable."""
+    pipeline.ingest_app()  # before start: a process that takes events is one that drains them
     pipeline.start()
     ending = threading.Event()
     thread = threading.Thread(target=_keep_fresh, args=(ending,), name="snapshot", daemon=True)
