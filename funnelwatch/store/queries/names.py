@@ -1,33 +1,26 @@
-"""Which events a shop sends at all."""
+"""Which events a project sends."""
+
+from typing import Any
 
 from funnelwatch.store.client import Client
 
 
 def seen(client: Client, project_id: int, since_ms: int, until_ms: int) -> set[str]:
-    """Names of the events with `since_ms <= ts < until_ms` (epoch milliseconds)."""
-    rows = client.query(
+    """Names of events with `since_ms <= ts < until_ms` (epoch ms); bots and test events do not count."""
+    return {row["name"] for row in counted(client, project_id, since_ms, until_ms)}
+
+
+def counted(client: Client, project_id: int, since_ms: int, until_ms: int) -> list[dict[str, Any]]:
+    """`{name, events, first, last}` (epoch ms) of every event name in that time, most frequent first."""
+    return client.query(
         """
-        SELECT DISTINCT name FROM events
-        WHERE project_id = {project:UInt32}
-          AND ts >= fromUnixTimestamp64Milli({since:Int64}, 'UTC') AND ts < fromUnixTimestamp64Milli({until:Int64}, 'UTC')
-          AND toStartOfHour(ts) >= toStartOfHour(fromUnixTimestamp64Milli({since:Int64}, 'UTC'))
+        SELECT name, count() AS events, toUnixTimestamp64Milli(min(ts)) AS first, toUnixTimestamp64Milli(max(ts)) AS last
+        FROM events
+        WHERE project_id = {project:UInt32} AND ts >= fromUnixTimestamp64Milli({from:Int64}, 'UTC')
+          AND ts < fromUnixTimestamp64Milli({to:Int64}, 'UTC')
+          AND toStartOfHour(ts) >= toStartOfHour(fromUnixTimestamp64Milli({from:Int64}, 'UTC'))
+          AND NOT bot AND NOT test
+        GROUP BY name ORDER BY events DESC, name
         """,
-        {"project": project_id, "since": since_ms, "until": until_ms},
-    )
-    return {name for (name,) in rows}
-
-
-def span(client: Client, project_id: int) -> tuple[int, int] | None:
-    """Times of the first and the last event (epoch milliseconds); None while there is none."""
-    count, first, last = next(
-        iter(
-            client.query(
-                """
-                SELECT count(), toUnixTimestamp64Milli(min(ts)), toUnixTimestamp64Milli(max(ts))
-                FROM events WHERE project_id = {project:UInt32} AND NOT test
-                """,
-                {"project": project_id},
-            )
-        )
-    )
-    return (int(first), int(last)) if count else None
+        {"project": project_id, "from": since_ms, "to": until_ms},
+    ).dicts()
