@@ -1,7 +1,7 @@
 """The JSON that jobs store for pages to draw, so that a page is one read and never a computation.
 
 Two shapes: `IncidentChart` lies in `Incident.chart` and is rewritten while the incident is open (frozen at its end);
-`Overview` lies in `states.load(project, '', 'overview')` and is rewritten by every tick. Both are the numbers only:
+`Overview` lies as JSON text in `states.load(client, project_id, '', *OVERVIEW)` and is rewritten by every tick. Both are the numbers only:
 change marks, response marks, the changepoint, titles and money at risk come from the incident's own rows.
 
 Times are integer Unix seconds, UTC. Values are in the metric's own unit, never scaled for display: a rate is 0..1, a
@@ -18,6 +18,10 @@ Example of an incident chart:
 """
 
 from typing import Literal, NotRequired, TypedDict
+
+
+#: Name and version under which the overview's JSON (UTF-8) is kept in `store.queries.states`.
+OVERVIEW = ("overview", 1)
 
 
 class Band(TypedDict):

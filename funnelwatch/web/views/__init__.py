@@ -1,0 +1,1 @@
+"""One module a page. A view checks rights, asks `data` for what the page says and renders; it computes nothing."""
