@@ -1,5 +1,6 @@
 """Every pytest process has a data directory of its own, set before Django's settings are read."""
 
+import itertools
 import os
 import shutil
 import tempfile
@@ -7,7 +8,11 @@ from collections.abc import Iterator
 
 import django
 import pytest
+from django.conf import settings as django_settings
 from hypothesis import settings
+
+from funnelwatch.store.client import Client, connect
+from funnelwatch.store.migrate import migrate
 
 # A busy machine is not a wrong answer.
 settings.register_profile("no-deadline", deadline=None)
@@ -26,3 +31,21 @@ def data_directory() -> Iterator[str]:
     """The data directory of this process; removed at the end."""
     yield _data
     shutil.rmtree(_data, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def store(data_directory: str) -> Iterator[Client]:
+    """The event store of this process, migrated. Nothing is ever truncated: each test takes its own `project_id`."""
+    client = connect(django_settings.CLICKHOUSE_URL.removeprefix("chdb://"))
+    migrate(client)
+    yield client
+    client.close()
+
+
+_project_ids = itertools.count(1_000)
+
+
+@pytest.fixture
+def project_id() -> int:
+    """A project no other test uses."""
+    return next(_project_ids)
