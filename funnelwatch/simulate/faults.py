@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from funnelwatch.core.vocabulary import IncidentKind
-from funnelwatch.simulate.journey import PAYMENT, Journey
+from funnelwatch.simulate.journey import PAYMENT, Journey, captured
 from funnelwatch.simulate.shop import STEPS, Channel
 from funnelwatch.simulate.traffic import MINUTE_MS, PRODUCT_TRAITS, Sessions
 
@@ -140,7 +140,7 @@ def misprice(journey: Journey, fault: ActiveFault, rng: np.random.Generator) -> 
         if all(getattr(product, name) == value for name, value in wanted.items())
     ]
     shown = journey.sessions.matches(visitors) & (fault.growth(journey.at[:, 1]) > 0)
-    journey.price[np.ix_(shown, products)] *= fault.spec.size
+    journey.price[np.ix_(shown, np.array(products, dtype=np.int64))] *= fault.spec.size
 
 
 JourneyFault = Callable[[Journey, ActiveFault, np.random.Generator], None]
@@ -168,23 +168,22 @@ KINDS: dict[str, Kind] = {
     "slow_payment": Kind("journey", "latency", PAY, fail_payments, properties={"code": "gateway_timeout"}),
     "checkout_errors": Kind(
         "journey", "rate", FROM_CHECKOUT, stop_at_step, "http_error",
-        {"code": "500", "url": "/api/checkout", "method": "POST"},
+        captured("500", "/api/checkout", method="POST", status=500),
     ),
     "coupon_failure": Kind(
         "journey", "rate", FROM_CHECKOUT, stop_at_step, "coupon_rejected", {"code": "coupon_service_error"}
     ),
     "stockout": Kind(
-        "journey", "rate", FROM_CHECKOUT, stop_at_step, "out_of_stock",
-        {"code": "out_of_stock", "stock_state": "out_of_stock"},
+        "journey", "rate", FROM_CHECKOUT, stop_at_step, "out_of_stock", {"stock_state": "out_of_stock"}
     ),
     "broken_page": Kind(
         "journey", "rate", "view_item->add_to_cart", stop_at_step, "exception",
-        {"code": "ReferenceError", "message": "addToCart is not defined", "url": "/assets/app.js"},
+        captured("ReferenceError", "/assets/app.js", message="addToCart is not defined"),
     ),
     "silent_loss": Kind("journey", "rate", "add_to_cart->begin_checkout", stop_at_step),
     "slow_script": Kind(
         "journey", "latency", "view_item->add_to_cart", stop_at_step, "resource_error",
-        {"code": "timeout", "url": "https://cdn.reviews.example/stars.js", "duration_ms": 12_000},
+        captured("script", "https://cdn.reviews.example/stars.js", third_party=True, duration_ms=12_000),
     ),
     "price_error": Kind("journey", "revenue", PAY, misprice),
     "volume_loss": Kind("journey", "volume", WHOLE_FUNNEL, stay_away),

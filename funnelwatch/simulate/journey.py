@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
+from zlib import crc32
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,14 +29,21 @@ DECLINES = {
 _INTENT_BY_STEP = np.array([0.0, 1.0, 0.6, 0.25, 0.15])
 _RETURNING_INTENT = 0.25
 
+
+def captured(code: str, url: str, **more: Any) -> dict[str, Any]:
+    """Properties of an error as the browser library's error capture reports it."""
+    fingerprint = f"{crc32(f'{code} {url}'.encode()):08x}"
+    return {"code": code, "url": url, **more, "fingerprint": fingerprint, "suppressed": 0, "sample_rate": 1}
+
+
 #: Ordinary troubles: share of sessions, event, the first step at which it may happen, properties.
 _NOISE: tuple[tuple[float, str, str, Mapping[str, Any]], ...] = (
-    (0.006, "exception", "page_view", {"code": "TypeError", "message": "undefined is not an object", "url": "/assets/app.js"}),
-    (0.003, "exception", "begin_checkout", {"code": "ChunkLoadError", "message": "Loading chunk 17 failed", "url": "/assets/checkout.js"}),
-    (0.004, "http_error", "add_to_cart", {"code": "503", "url": "/api/cart", "method": "POST"}),
-    (0.002, "http_error", "begin_checkout", {"code": "500", "url": "/api/checkout", "method": "POST"}),
-    (0.006, "resource_error", "page_view", {"code": "timeout", "url": "https://chat.helpdesk.example/widget.js"}),
-    (0.002, "out_of_stock", "add_to_cart", {"code": "out_of_stock", "stock_state": "out_of_stock"}),
+    (0.006, "exception", "page_view", captured("TypeError", "/assets/app.js", message="undefined is not an object")),
+    (0.003, "exception", "begin_checkout", captured("ChunkLoadError", "/assets/checkout.js", message="Loading chunk 17 failed")),
+    (0.004, "http_error", "add_to_cart", captured("503", "/api/cart", method="POST", status=503)),
+    (0.002, "http_error", "begin_checkout", captured("500", "/api/checkout", method="POST", status=500)),
+    (0.006, "resource_error", "page_view", captured("script", "https://chat.helpdesk.example/widget.js", third_party=True)),
+    (0.002, "out_of_stock", "add_to_cart", {"stock_state": "out_of_stock"}),
 )  # fmt: skip
 _COUPON_REJECTED = 0.04  # share of coupons mistyped or expired
 _VITAL_SHARE, _VITAL_MS, _VITAL_SPREAD = 0.10, 1900.0, 0.45  # sampled largest-contentful-paint
@@ -156,7 +164,7 @@ class Journey:
         rows = np.flatnonzero(rng.random(len(sessions)) < _VITAL_SHARE)
         values = dict(zip(rows.tolist(), _lognormal_ms(rng, _VITAL_MS / 1000, _VITAL_SPREAD, len(rows)).tolist(), strict=True))
         asides.append(
-            Aside("web_vital", rows, self.at[rows, 0] + 3_000, lambda row: {"name": "LCP", "duration_ms": values[row]})
+            Aside("web_vital", rows, self.at[rows, 0] + 3_000, lambda row: {"metric": "LCP", "duration_ms": values[row]})
         )
         return asides
 

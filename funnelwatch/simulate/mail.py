@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from funnelwatch.simulate.agents import AGENT_LIST
 from funnelwatch.simulate.faults import ActiveFault
 from funnelwatch.simulate.messages import Identity, Outbox, Sort
+from funnelwatch.simulate.shop import Channel
 from funnelwatch.simulate.traffic import MINUTE_MS, Sessions
 
 _FLUSH_MS = (5_000, 10_000)  # period of a browser's queue
@@ -22,7 +23,7 @@ _RESENT_SHARE = 0.02  # of sessions have a message sent twice: 3 messages in 1,0
 _RESENT_MS = (10_000, 40_000)
 _SERVER_MS = (50, 900)
 
-_LIBRARY = {"name": "funnelwatch.js", "version": "1.0.0"}
+_LIBRARY = {"name": "funnelwatch-browser", "version": "1.0.0"}
 _SERVER_CONTEXT = {"library": {"name": "funnelwatch-python", "version": "1.0.0"}}
 
 #: (received at in epoch ms, event time in epoch ms, message id, message): sorts in the order of arrival.
@@ -154,13 +155,8 @@ class Mail:
     def _contexts(self) -> list[dict[str, Any]]:
         """What every message of a session tells of where it comes from, by row."""
         sessions, shop = self._sessions, self._sessions.shop
-        campaigns = [
-            {"campaign": {"source": channel.source, "medium": channel.medium, "name": channel.campaign}}
-            if channel.campaign
-            else {}
-            for channel in shop.channels
-        ]
-        locations = [{"country": country, "region": region} if region else {"country": country} for country, region in shop.places]
+        campaigns = [_campaign(channel) for channel in shop.channels]
+        locations = [{"country": country, "region": region} for country, region in shop.places]
         apps = [{"name": shop.name, "version": version} for version in sessions.versions]
         experiments = list(shop.experiments.items())
         columns = (sessions.id, sessions.agent, sessions.place, sessions.version, sessions.channel, sessions.variant)
@@ -172,12 +168,19 @@ class Mail:
                 "location": locations[place],
                 "app": apps[version],
                 "experiments": {name: names[index] for (name, names), index in zip(experiments, variant, strict=True)},
-                **campaigns[channel],
+                "campaign": campaigns[channel],
+                "consent": "granted",
             }
             for session, agent, place, version, channel, variant in zip(
                 *(column.tolist() for column in columns), strict=True
             )
         ]
+
+
+def _campaign(channel: Channel) -> dict[str, str]:
+    """What the browser library made of the landing's utm parameters or referrer, and keeps for the session."""
+    campaign = {"source": channel.source, "medium": channel.medium}
+    return {**campaign, "name": channel.campaign} if channel.campaign else campaign
 
 
 def _add_call(message: dict[str, Any], sort: Sort, properties: dict[str, Any]) -> None:

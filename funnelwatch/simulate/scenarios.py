@@ -106,7 +106,7 @@ _CASE_STUDY = Scenario(
     title="A CDN config change makes 60 % of payments fail for iOS Safari visitors of campaign ig_sale",
     project="noor-and-loom",
     shop=HIGH_INTENT,
-    sessions_per_day=16_500,
+    sessions_per_day=17_500,
     changes=(*_LEDGER, _CDN),
     faults=(
         Fault(

@@ -172,7 +172,7 @@ HIGH_INTENT = Shop(
     },
     places={
         ("IN", "MH"): 24, ("IN", "DL"): 17, ("IN", "KA"): 15, ("IN", "TN"): 9, ("IN", "TG"): 8, ("IN", "GJ"): 7,
-        ("IN", "WB"): 6, ("IN", "UP"): 6, ("AE", "DU"): 3, ("US", "CA"): 2, ("GB", "LND"): 2, ("SG", ""): 1,
+        ("IN", "WB"): 6, ("IN", "UP"): 6, ("AE", "DU"): 3, ("US", "CA"): 2, ("GB", "LND"): 2, ("SG", "01"): 1,
     },
     rates=(0.93, 0.74, 0.82, 0.92, 0.93),
     payment_methods={"upi": 52, "card": 33, "netbanking": 8, "wallet": 7},

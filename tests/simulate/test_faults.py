@@ -10,11 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from funnelwatch.core.clock import from_ms
-from funnelwatch.simulate import SCENARIOS, Simulation
+from funnelwatch.simulate import SCENARIOS
 from funnelwatch.simulate.faults import KINDS, ActiveFault, Fault
 from funnelwatch.simulate.shop import STEPS
 
-QUIET = SCENARIOS["quiet"]
 FLOODS = [kind for kind, effect in KINDS.items() if effect.place == "flood"]
 SCOPES = {
     "payment_failure": {"os": "iOS", "browser": "Safari", "campaign": "ig_sale"},
@@ -32,12 +31,6 @@ SCOPES = {
 }
 
 
-def play_fault(fault):
-    scenario = replace(QUIET, faults=(fault,), hours=2)
-    simulation = Simulation(scenario, days=1)
-    return simulation, list(simulation.messages(since=simulation.history_until))
-
-
 def in_window(fault, times):
     start, end = (from_ms(ms).isoformat()[:19] for ms in (fault.start_ms, fault.end_ms))
     return [time for time in times if start <= time[:19] <= end]
@@ -53,7 +46,7 @@ def trait(session, dimension):
         "os": {"iOS"} if "iPhone" in agent else set(),
         "browser": browsers(agent),
         "campaign": {context.get("campaign", {}).get("name") for context in contexts},
-        "source": {"google"} if any("google" in one.get("page", {}).get("referrer", "") for one in contexts) else set(),
+        "source": {context["campaign"]["source"] for context in contexts},
         "country": {context["location"]["country"] for context in contexts},
         "region": {context["location"].get("region") for context in contexts},
         "app_version": {context["app"]["version"] for context in contexts},
@@ -73,7 +66,7 @@ def browsers(agent):
 
 
 @pytest.mark.parametrize("kind", SCOPES)
-def test_a_fault_changes_only_sessions_of_its_scope_that_live_in_its_time(kind, play, by_session):
+def test_a_fault_changes_only_sessions_of_its_scope_that_live_in_its_time(play_fault, kind, play, by_session):
     size = {"price_error": 0.1, "late_data": 20.0}.get(kind, 0.7)
     simulation, messages = play_fault(Fault(kind, start=30, minutes=45, size=size, scope=SCOPES[kind], factor=3.0))
     _, quiet_messages = play("quiet")
@@ -91,7 +84,7 @@ def test_a_fault_changes_only_sessions_of_its_scope_that_live_in_its_time(kind, 
 
 
 @pytest.mark.parametrize("kind", FLOODS)
-def test_a_flood_only_adds_sessions_and_only_in_its_time(kind, play, by_session):
+def test_a_flood_only_adds_sessions_and_only_in_its_time(play_fault, kind, play, by_session):
     spec = next(fault for fault in SCENARIOS["mix-shift"].faults if fault.kind == kind)
     simulation, messages = play_fault(replace(spec, start=30, minutes=45))
     _, quiet_messages = play("quiet")
@@ -107,7 +100,7 @@ def test_a_flood_only_adds_sessions_and_only_in_its_time(kind, play, by_session)
     assert [m for m in quiet_messages if m["receivedAt"][:19] < until] == list(shared)
 
 
-def test_bots_of_a_flood_look_at_products_and_never_put_one_into_a_cart(play):
+def test_bots_of_a_flood_look_at_products_and_never_put_one_into_a_cart(play_fault, play):
     spec = next(fault for fault in SCENARIOS["mix-shift"].faults if fault.kind == "bot_flood")
     _, messages = play_fault(replace(spec, start=30, minutes=45))
     _, quiet = play("quiet")
@@ -133,7 +126,7 @@ def conversions(messages, by_session, fault, step, belongs):
 @pytest.mark.parametrize(
     "kind", ["payment_failure", "checkout_errors", "stockout", "broken_page", "silent_loss", "tracking_loss"]
 )
-def test_the_step_loses_the_share_that_the_truth_says(kind, play, by_session):
+def test_the_step_loses_the_share_that_the_truth_says(play_fault, kind, play, by_session):
     simulation, messages = play_fault(Fault(kind, 30, 60, 0.6, {"os": "iOS"}))
     _, quiet = play("quiet")
     fault, truth = simulation.faults[0], simulation.truth()["incidents"][0]
@@ -177,7 +170,7 @@ def test_orders_go_on_at_the_server_when_the_browser_s_purchases_vanish(play):
     assert 0.05 < len(orders[0] - browser) / len(orders[0]) < 0.3
 
 
-def test_late_data_loses_nothing(play):
+def test_late_data_loses_nothing(play_fault, play):
     _, messages = play_fault(Fault("late_data", 30, 20, size=15.0))
     _, quiet = play("quiet")
     assert {m["messageId"] for m in messages} == {
@@ -191,7 +184,7 @@ def test_late_data_loses_nothing(play):
     assert min(lags) > timedelta(minutes=15)
 
 
-def test_a_misprice_shows_in_items_and_orders():
+def test_a_misprice_shows_in_items_and_orders(play_fault):
     _, messages = play_fault(Fault("price_error", 30, 60, 0.1, {"sku": "NL-1000"}))
     prices = {
         item["price"] for m in messages for item in m.get("properties", {}).get("items", []) if item["item_id"] == "NL-1000"
@@ -199,7 +192,7 @@ def test_a_misprice_shows_in_items_and_orders():
     assert prices == {1290.0, 129.0}
 
 
-def test_a_slowed_step_takes_that_much_longer(by_session):
+def test_a_slowed_step_takes_that_much_longer(play_fault, by_session):
     simulation, messages = play_fault(Fault("slow_payment", 30, 60, 0.0, factor=4.0))
     waits = {True: [], False: []}
     for message in messages:
@@ -225,14 +218,14 @@ def test_a_fault_grows_from_nothing_to_its_full_size_inside_its_window(start, mi
 
 
 @pytest.mark.parametrize("step", [f"{a}->{b}" for a, b in zip(STEPS[1:], STEPS[2:], strict=False)])
-def test_a_silent_loss_can_sit_at_any_step(step, by_session):
+def test_a_silent_loss_can_sit_at_any_step(play_fault, step, by_session):
     simulation, messages = play_fault(Fault("silent_loss", 60, 30, 1.0, step=step))
     entered, went_on = conversions(messages, by_session, simulation.faults[0], step, lambda _: True)
     assert entered > 100
     assert went_on / entered < 0.02  # those who entered in the last second before it began
 
 
-def test_a_fault_of_unknown_kind_and_a_flood_without_a_source_are_refused():
+def test_a_fault_of_unknown_kind_and_a_flood_without_a_source_are_refused(play_fault):
     with pytest.raises(ValueError, match="no fault 'gremlins'"):
         play_fault(Fault("gremlins", 0, 1, 0.1))
     with pytest.raises(ValueError, match="needs a channel"):
