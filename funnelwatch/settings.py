@@ -12,7 +12,21 @@ BASE_DIR = Path(__file__).resolve().parent
 DATA_DIR = Path(os.environ.get("FUNNELWATCH_DATA") or "var").absolute()
 
 SERVER_VARIABLES = ("CLICKHOUSE_URL", "DATABASE_URL", "CELERY_BROKER_URL")
-_given = [name for name in SERVER_VARIABLES if os.environ.get(name)]
+
+
+def _secret(name: str) -> str:
+    """The variable, or the content of the file that NAME_FILE names (as container secrets come); empty when neither is set."""
+    text = os.environ.get(name, "")
+    file = os.environ.get(f"{name}_FILE")
+    if text or not file:
+        return text
+    try:
+        return Path(file).read_text().strip()
+    except OSError as error:
+        raise ImproperlyConfigured(f"{name}_FILE names {file}, which cannot be read: {error.strerror}") from None
+
+
+_given = [name for name in SERVER_VARIABLES if _secret(name)]
 if _given and len(_given) < len(SERVER_VARIABLES):
     _missing = [name for name in SERVER_VARIABLES if name not in _given]
     raise ImproperlyConfigured(
@@ -31,12 +45,8 @@ def _flag(name: str, default: bool) -> bool:
 
 
 def _secret_key() -> str:
-    """FUNNELWATCH_SECRET_KEY (or the file it names with _FILE); embedded mode makes one and keeps it in the data directory."""
-    key = os.environ.get("FUNNELWATCH_SECRET_KEY")
-    key_file = os.environ.get("FUNNELWATCH_SECRET_KEY_FILE")
-    if not key and key_file:
-        key = Path(key_file).read_text().strip()
-    if key:
+    """FUNNELWATCH_SECRET_KEY; embedded mode makes one and keeps it in the data directory."""
+    if key := _secret("FUNNELWATCH_SECRET_KEY"):
         return key
     if not EMBEDDED:
         raise ImproperlyConfigured("FUNNELWATCH_SECRET_KEY (or FUNNELWATCH_SECRET_KEY_FILE) must be set in server mode.")
@@ -138,9 +148,9 @@ if EMBEDDED:
         }
     }
 else:
-    CLICKHOUSE_URL = os.environ["CLICKHOUSE_URL"]
-    CELERY_BROKER_URL = os.environ["CELERY_BROKER_URL"]
-    DATABASES = {"default": dj_database_url.parse(os.environ["DATABASE_URL"], conn_max_age=60, conn_health_checks=True)}
+    CLICKHOUSE_URL = _secret("CLICKHOUSE_URL")
+    CELERY_BROKER_URL = _secret("CELERY_BROKER_URL")
+    DATABASES = {"default": dj_database_url.parse(_secret("DATABASE_URL"), conn_max_age=60, conn_health_checks=True)}
 
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 AUTH_PASSWORD_VALIDATORS = [
