@@ -47,8 +47,11 @@ def loader(key: WriteKey, host: str) -> tuple[str, str]:
         "host": host,
         "sdk": f"{host}/sdk/{made.file}",
         "integrity": made.integrity,
-        # The SDK has one switch for both privacy signals; where only one counts, ingest decides by the headers.
-        "settings": {"respectPrivacySignals": project.honour_dnt and project.honour_gpc, "deny": project.property_deny_list},
+        "settings": {
+            "honourDnt": project.honour_dnt,
+            "honourGpc": project.honour_gpc,
+            "deny": project.property_deny_list,
+        },
     }
     # "<" is escaped so that the text stays harmless if a page inlines it.
     text = made.loader.replace("__FUNNELWATCH_CONFIG__", json.dumps(config, sort_keys=True).replace("<", "\\u003c"))
