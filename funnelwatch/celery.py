@@ -4,10 +4,12 @@ import logging
 import os
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime
+from typing import Any
 
-from celery import Celery
+import redis
+from celery import Celery, Task
 from celery.beat import EmbeddedService, Scheduler
 from celery.schedules import BaseSchedule, crontab, schedstate
 from celery.signals import task_revoked
@@ -42,6 +44,35 @@ class Aligned(BaseSchedule):
 
     def __hash__(self) -> int:
         return hash(self.seconds)
+
+
+class Alone(Task):
+    """A task that runs once at a time for the same arguments; a run that comes meanwhile is skipped, and said so."""
+
+    def __call__(self, *args: object, **kwargs: object) -> object:
+        """Run, if nobody does."""
+        claim = _claim(f"{self.name}{args}")
+        if not claim.acquire(blocking=False):
+            logger.warning("%s%s is still running and is skipped this time", self.name, args)
+            return None
+        try:
+            return super().__call__(*args, **kwargs)
+        finally:
+            with suppress(redis.exceptions.LockNotOwnedError):  # ran longer than CLAIM_SECONDS: the claim is gone already
+                claim.release()
+
+
+#: How long a killed worker's claim holds others back.
+CLAIM_SECONDS = 60
+
+_claims: dict[str, threading.Lock] = {}
+
+
+def _claim(name: str) -> Any:
+    """A lock among all workers: in one process a thread lock, else one in Redis that outlives its owner by CLAIM_SECONDS."""
+    if settings.EMBEDDED:
+        return _claims.setdefault(name, threading.Lock())
+    return redis.Redis.from_url(settings.CELERY_BROKER_URL).lock(f"funnelwatch:{name}", timeout=CLAIM_SECONDS)
 
 
 def _scheduled(task: str, schedule: BaseSchedule, expires: int) -> dict:

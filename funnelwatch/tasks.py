@@ -1,7 +1,7 @@
 """Celery's tasks: each a line that calls the pipeline. What runs when stands in celery.py."""
 
 from funnelwatch import config, pipeline
-from funnelwatch.celery import app
+from funnelwatch.celery import Alone, app
 from funnelwatch.projects.models import Project
 
 
@@ -12,13 +12,13 @@ def tick_all() -> None:
         tick.apply_async((project_id,), expires=config.get_int("tick_seconds"))
 
 
-@app.task
+@app.task(base=Alone)
 def tick(project_id: int) -> None:
     """Roll up, judge, diagnose and record what the last seconds brought."""
     pipeline.tick(project_id)
 
 
-@app.task
+@app.task(base=Alone)
 def deliver() -> None:
     """Send what is waiting to be sent."""
     pipeline.deliver()
@@ -31,7 +31,7 @@ def learn_all() -> None:
         learn.apply_async((project_id,), expires=1800)
 
 
-@app.task
+@app.task(base=Alone)
 def learn(project_id: int) -> None:
     """Learn one project's normal again."""
     pipeline.learn_baselines(project_id)

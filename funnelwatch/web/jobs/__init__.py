@@ -15,6 +15,7 @@ class Job(Protocol):
 
 
 JOBS = {
+    "engine": "funnelwatch.web.jobs.engine.run",
     "import": "funnelwatch.web.jobs.import_file.run",
     "replay": "funnelwatch.web.jobs.replay.run",
 }

@@ -1,6 +1,7 @@
 """What FunnelWatch's commands have in common: `--json`, progress and a summary on standard error."""
 
 import json
+import sys
 from typing import Any
 
 from django.core.management import BaseCommand
@@ -38,6 +39,8 @@ class Command(BaseCommand):
         self.stderr.write(self.summary(result), self.style.NOTICE if self.stderr.isatty() else None)
         if options["json"]:
             self.stdout.write(json.dumps(result, ensure_ascii=False))
+        if self.failed(result):
+            sys.exit(1)
 
     def work(self, options: dict[str, Any], progress: Progress) -> dict[str, Any]:
         """Do it. Raises Error."""
@@ -46,6 +49,10 @@ class Command(BaseCommand):
     def summary(self, result: dict[str, Any]) -> str:
         """The result in words for a reader."""
         raise NotImplementedError
+
+    def failed(self, result: dict[str, Any]) -> bool:
+        """Whether the result means a non-zero exit."""
+        return False
 
     def _line(self, text: str) -> None:
         if self.stderr.isatty():
