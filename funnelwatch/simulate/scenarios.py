@@ -10,8 +10,8 @@ from funnelwatch.simulate.faults import Fault
 from funnelwatch.simulate.shop import FLAT, HIGH_INTENT, NEVER, STOREFRONT, Channel, Shop
 
 DAY = 24 * 60
-#: A Saturday, 17:30 in India: history ends on a Saturday too, shortly before the evening's rush.
-START = datetime(2026, 10, 3, 12, 0, tzinfo=UTC)
+#: A Saturday, 18:30 in India: history ends on a Saturday too, as the evening's rush sets in.
+START = datetime(2026, 10, 3, 13, 0, tzinfo=UTC)
 
 
 @dataclass(frozen=True)
@@ -106,7 +106,7 @@ _CASE_STUDY = Scenario(
     title="A CDN config change makes 60 % of payments fail for iOS Safari visitors of campaign ig_sale",
     project="noor-and-loom",
     shop=HIGH_INTENT,
-    sessions_per_day=17_500,
+    sessions_per_day=18_500,
     changes=(*_LEDGER, _CDN),
     faults=(
         Fault(
