@@ -141,17 +141,17 @@ WHERE p.at >= {{from:Int64}} AND p.at < {{to:Int64}}
         exclusions = " OR ".join(self._matches(step, f"x{k}") for k, step in enumerate(self.scope.funnel.exclusions)) or "0"
         dims = ", ".join((*_CARRIED, *STEP_DIMENSIONS))
         by_visitor = self.scope.funnel.count_by == "visitor"
-        own_session = "''" if by_visitor else "session_id"
-        derived = "''" if by_visitor else "concat('@', toString(arrayLast(s -> s <= at_session, s_starts)))"
+        derived = "client_session != '', client_session, concat('@', toString(arrayLast(s -> s <= at_session, s_starts)))"
+        session = "''" if by_visitor else derived
         return f"""
         SELECT
-            channel = 'server' AND order_id != '' AND twin_of.1 != '' AS twin,
+            {_IS_TWIN} AS twin,
             if(twin, twin_of.1, {_USER if by_visitor else _ACTOR}) AS actor,
             if(twin, twin_of.1, {_ACTOR}) AS visitor,
             twin OR channel != 'server' OR session_id != '' AS in_funnel,
             if(twin, twin_of.3, {_ms("ts")}) AS at_session,
-            multiIf(NOT in_funnel, concat('#', message_id), twin AND twin_of.2 != '', {own_session.replace("session_id", "twin_of.2")},
-                    session_id != '', {own_session}, {derived}) AS session,
+            if(twin, twin_of.2, session_id) AS client_session,
+            multiIf(NOT in_funnel, concat('#', message_id), {session}) AS session,
             {_ms("ts")} AS t, greatest({_ms("received_at")}, if(twin, twin_of.4, toInt64(0))) AS received,
             bitShiftLeft(toUInt64(t), 16) + cityHash64(message_id) % 65536 AS ord,
             message_id, name, error_code, order_id, value, duration_ms, page_path,
@@ -162,7 +162,7 @@ WHERE p.at >= {{from:Int64}} AND p.at < {{to:Int64}}
             {steps}, in_funnel AND ({exclusions}) AS excluded, {dims}
         FROM events
         LEFT JOIN orders ON order_id = o_id
-        LEFT JOIN starts ON {_ACTOR} = s_actor
+        LEFT JOIN starts ON if({_IS_TWIN}, twin_of.1, {_ACTOR}) = s_actor
         WHERE {self._counted("{read_from:Int64}", "{to:Int64}")}{self._few("actor")}
             AND cityHash64(actor) % {{shards:UInt32}} = {{shard:UInt32}}"""
 
@@ -180,7 +180,7 @@ WHERE p.at >= {{from:Int64}} AND p.at < {{to:Int64}}
         return f"""
         SELECT actor, session, min(t) AS began, min(visitor) AS visitor,
             {steps},
-            arraySort(groupUniqArrayIf(t, excluded)) AS exclusions,
+            arraySort(groupArrayIf((t, received, vals), excluded)) AS exclusions,
             arrayCompact(m -> m.2, arraySort(m -> (m.2, m.3), groupArrayIf((t, message_id, received, name, error_code, order_id,
                 ifNull(value, toDecimal64(0, 4)), units, duration_ms, vals), moment))) AS moments,
             {values} AS family_values,
@@ -201,20 +201,17 @@ WHERE p.at >= {{from:Int64}} AND p.at < {{to:Int64}}
         # one mention of the step before a step: the engine expands aliases, and two would make 2^steps of them
         walk = [f"arrayFirst(x -> x.1 >= f, arrayPushBack(w1, {_NEVER})) AS h1"]
         walk += [f"arrayFirst(x -> x.1 >= h{k - 1}.1, arrayPushBack(w{k}, {_NEVER})) AS h{k}" for k in range(2, count + 1)]
-        # family 0 is the session as such: an array's element 0 is empty, so every event belongs to it
-        belongs = "(empty({x}[family]) OR has({x}[family], multi_value))"
         walked = ",\n            ".join(
-            f"arrayFilter(x -> {belongs.format(x='x.3')}, e{k}) AS w{k}" for k in range(1, count + 1)
+            f"arrayFilter(x -> {_BELONGS.format(x='x.3')}, e{k}) AS w{k}" for k in range(1, count + 1)
         )
         times, known = (", ".join(f"h{k}.{part}" for k in range(1, count + 1)) for part in (1, 2))
-        mine = belongs.format(x="m.10")
         return f"""
         SELECT *,
             arrayConcat(
                 arrayMap((step, at, known, before) -> {_ARRIVAL},
                     arrayEnumerate(arrived), arrived, arrayMap(k -> arrayMax(arraySlice(known, 1, k)), arrayEnumerate(arrived)),
                     arrayPopBack(arrayPushFront(arrived, toInt64(0)))),
-                arrayMap(m -> {_MOMENT}, arrayFilter(m -> m.1 >= opens AND m.1 < closes AND {mine}, moments))
+                arrayMap(m -> {_MOMENT}, arrayFilter(m -> m.1 >= opens AND m.1 < closes AND {_BELONGS.format(x='m.10')}, moments))
             ) AS points
         FROM (
             SELECT *,
@@ -230,7 +227,7 @@ WHERE p.at >= {{from:Int64}} AND p.at < {{to:Int64}}
             arrayJoin(if(empty(entries), [toInt64(0)], entries)) AS f,
             if(f = 0 OR f = entries[1], toInt64(0), f) AS opens,
             arrayFirst(x -> x > f, arrayPushBack(if(f = 0, [], entries), toInt64({2**60}))) AS closes,
-            arrayFirst(x -> x >= f, arrayPushBack(exclusions, toInt64({2**60}))) AS ends
+            arrayFirst(x -> x.1 >= f AND {_BELONGS.format(x='x.3')}, arrayPushBack(exclusions, {_NEVER})).1 AS ends
         FROM (
             SELECT *,
                 {walked},
@@ -291,11 +288,14 @@ WHERE p.at >= {{from:Int64}} AND p.at < {{to:Int64}}
 
 _ACTOR = "if(visitor_id != '', visitor_id, user_id)"
 _USER = "if(user_id != '', user_id, visitor_id)"
+_IS_TWIN = "(channel = 'server' AND order_id != '' AND twin_of.1 != '')"
 _POINT = """Tuple(step UInt8, name String, at Int64, known Int64, prev Int64, code String, order_id String,
     value Decimal(18, 4), units UInt32, duration Nullable(Float64))"""
 _ARRIVAL = f"CAST((step, '', at, known, before, '', '', 0, 0, NULL), '{_POINT}')"
 _MOMENT = f"""CAST((arrayCount(t -> t <= m.1, arrived), m.4, m.1, m.3, 0, m.5, if(m.4 = 'purchase' AND m.6 = '', m.2, m.6),
     m.7, m.8, m.9), '{_POINT}')"""
+#: Family 0 is the session as such: an array's element 0 is empty, so every event belongs to it.
+_BELONGS = "(empty({x}[family]) OR has({x}[family], multi_value))"
 #: Stands behind every list of a step's events: the step that was not reached.
 _NEVER = f"(toInt64({2**60}), toInt64({2**60}), CAST([], 'Array(Array(String))'))"
 
