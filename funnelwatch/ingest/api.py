@@ -29,7 +29,7 @@ from funnelwatch.ingest.snapshot import KeyInfo, Snapshot
 from funnelwatch.ingest.spool import Entry, Spool
 from funnelwatch.ingest.status import metrics_text
 from funnelwatch.ingest.validate import parse_time
-from funnelwatch.ingest.wire import Batch, decode_batch, decode_leniently
+from funnelwatch.ingest.wire import NO_CONTEXT, Batch, decode_batch, read_message
 
 log = logging.getLogger(__name__)
 
@@ -123,7 +123,7 @@ class IngestApp:
     async def _batch(self, body: bytes, scope: Scope, headers: Headers) -> bytes:
         batch = _read_batch(body)
         key = self._key(scope, headers, batch.writeKey)
-        arrival = self._arrival(key, scope, headers, batch.sentAt, "")
+        arrival = self._arrival(key, scope, headers, batch.sentAt, "", batch.context)
         accepted, rejected = await self._take(batch.batch, arrival)
         if not rejected:
             return _SUCCESS
@@ -167,7 +167,7 @@ class IngestApp:
             if noted > 0:
                 noted -= 1
                 notes: intake.Notes = []
-                made = intake.read_one_noting(raw, arrival, notes)
+                made = intake.read_one(raw, arrival, notes)
                 recent.append(self._sampler.row(made, notes, arrival))
             else:
                 made = intake.read_one(raw, arrival)
@@ -194,13 +194,16 @@ class IngestApp:
             raise Refusal(403, "origin_not_allowed", "this write key may not be used from this origin")
         return key
 
-    def _arrival(self, key: KeyInfo, scope: Scope, headers: Headers, sent_at: Any, default_type: str) -> Arrival:
+    def _arrival(
+        self, key: KeyInfo, scope: Scope, headers: Headers, sent_at: Any, default_type: str, context: msgspec.Raw = NO_CONTEXT
+    ) -> Arrival:
         now = self._clock.now_ms()
         if sent_at is None and b"sentat" in headers:
             sent_at = headers[b"sentat"].decode("latin-1")
         return arrival_from(
             key, now, headers, (scope.get("client") or ("",))[0], self._proxies,
             sent_at=parse_time(sent_at), default_type=default_type, future_ms=self._future_ms, max_event_bytes=self._most_event,
+            default_context=context,
         )  # fmt: skip
 
     def _settings(self, scope: Scope, headers: Headers) -> tuple[int, bytes, list[tuple[bytes, bytes]]]:
@@ -235,7 +238,7 @@ def _read_batch(body: bytes) -> Batch:
 
 def _read_write_key(body: bytes) -> str | None:
     try:
-        return decode_leniently(body)[0].writeKey
+        return read_message(body)[0].writeKey
     except msgspec.ValidationError:
         raise Refusal(400, "invalid_json", "the body must be a JSON object") from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:

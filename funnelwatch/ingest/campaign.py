@@ -22,38 +22,46 @@ UNKNOWN = Origin("", "", "")
 DIRECT = Origin("(direct)", "(none)", "")
 
 
-class Visit(NamedTuple):
-    """What one page's address and referrer say."""
-
-    path: str
-    referrer: str  # host only
-    origin: Origin
-
-
 @lru_cache(maxsize=65_536)
-def read_page(url: str, path: str, search: str, referrer: str) -> Visit:
-    """Path, referring host and origin of a page. Never raises: an address that cannot be read says nothing."""
-    page, came_from = _split(url), _split(referrer)
-    host, referring_host = page[0], came_from[0]
-    path = path or page[1]
-    origin = _from_query(search.removeprefix("?") or page[2]) or _from_referrer(host, referring_host, bool(url or path))
-    return Visit(scrub(path.split("?", 1)[0][:500]), referring_host, origin)
+def path_of(url: str, path: str) -> str:
+    """The path of a page without its query, scrubbed; `path` is the client's own word for it."""
+    return scrub((path or _split(url)[1]).partition("?")[0][:500])
 
 
-def _split(url: str) -> tuple[str, str, str]:
+def host_of(url: str) -> str:
+    """The host of an address without `www.`; empty when it has none."""
+    return _split(url[:_MOST_URL])[0] if url else ""
+
+
+def origin_of(url: str, search: str, referrer: str) -> Origin:
+    """Where a page view came from. Never raises: an address that cannot be read says nothing."""
+    address, _, query = url[:_MOST_URL].partition("?")
+    from_query = _from_query(search.removeprefix("?")[:_MOST_URL] or query.partition("#")[0])
+    return from_query or _from_referrer(host_of(_site(address)), host_of(referrer), bool(url))
+
+
+def _site(address: str) -> str:
+    """Scheme and host only, so that the pages of a shop share one cached answer."""
+    end = address.find("/", 8)
+    return address if end < 0 else address[:end]
+
+
+@lru_cache(maxsize=16_384)
+def _split(url: str) -> tuple[str, str]:
     try:
         parts = urlsplit(url[:_MOST_URL])
-        return (parts.hostname or "").removeprefix("www."), parts.path, parts.query
+        return (parts.hostname or "").removeprefix("www."), parts.path
     except ValueError:
-        return "", "", ""
+        return "", ""
 
 
+@lru_cache(maxsize=16_384)
 def _from_query(query: str) -> Origin | None:
     if "=" not in query:
         return None
     try:
         # Separators are capped: a query of a thousand parameters is no landing page.
-        given = dict(parse_qsl(query[:_MOST_URL], max_num_fields=100))
+        given = dict(parse_qsl(query, max_num_fields=100))
     except ValueError:
         return None
     source, medium, name = (scrub(given.get(f"utm_{part}", "").strip()[:200]) for part in ("source", "medium", "campaign"))
@@ -65,6 +73,7 @@ def _from_query(query: str) -> Origin | None:
     return None
 
 
+@lru_cache(maxsize=16_384)
 def _from_referrer(host: str, referring_host: str, page_known: bool) -> Origin:
     if not referring_host:
         return DIRECT if page_known else UNKNOWN

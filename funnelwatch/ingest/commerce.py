@@ -1,9 +1,9 @@
 """Money, order, cart lines and the other properties that have a column of their own."""
 
+from functools import lru_cache
 from math import isfinite
 from typing import Any
 
-from funnelwatch.core.events import Item
 from funnelwatch.core.vocabulary import CANONICAL_EVENTS
 from funnelwatch.ingest import vocabulary
 from funnelwatch.ingest.privacy import scrub
@@ -19,56 +19,63 @@ def read_properties(draft: Any, properties: dict[str, Any]) -> dict[str, Any]:
 
     A custom event keeps all its properties, a canonical one those without a column.
     """
-    winners: dict[str, tuple[int, str]] = {}
-    for name in properties:
+    ranks: dict[str, int] = {}
+    taken: dict[str, str] = {}
+    for name, sent in properties.items():
         target = vocabulary.PROPERTIES.get(name)
-        if target is not None:
-            field, rank = target
-            best = winners.get(field)
-            if best is None or rank < best[0]:
-                winners[field] = (rank, name)
-    taken = set()
-    for field, (_, name) in winners.items():
-        value = _READERS.get(field, text)(properties[name])
-        if value not in ("", None):
+        if target is None:
+            continue
+        field, rank = target
+        if field in ranks and ranks[field] < rank:
+            continue
+        value = _READERS.get(field, text)(sent)
+        if value != "" and value is not None:
             setattr(draft, field, value)
-            taken.add(name)
-    draft.items, source = _items(properties)
+            ranks[field], taken[field] = rank, name
+    source = _put_items(draft, properties)
     if draft.name not in _CANONICAL:
         return properties
-    if source:
-        taken.add(source)
-    if len(taken) == len(properties):
+    if len(taken) + (source != "") == len(properties):
         return {}
-    return {name: value for name, value in properties.items() if name not in taken}
+    names = {*taken.values(), source}
+    return {name: value for name, value in properties.items() if name not in names}
 
 
 def text(value: Any) -> str:
     """Short text of a scalar, scrubbed; empty for anything else."""
     if value.__class__ is str:
-        value = value.strip()[:_MOST_TEXT]
-        # Shorter text holds neither an address nor a card number.
-        return scrub(value) if len(value) > 5 else value
+        return _clean(value[:_MOST_TEXT])
     return "" if value is None or isinstance(value, dict | list) else str(value)[:_MOST_TEXT]
+
+
+@lru_cache(maxsize=65_536)
+def _clean(value: str) -> str:
+    # Cached: SKUs, categories, campaigns and versions are few and come with every event.
+    return scrub(value.strip())
 
 
 def amount(value: Any) -> str | None:
     """Decimal text of an amount, as sent; None when it is none."""
-    if value.__class__ is str:
+    kind = value.__class__
+    return _amount(value) if kind is float or kind is int or kind is str else None
+
+
+@lru_cache(maxsize=65_536, typed=True)
+def _amount(value: float | str) -> str | None:
+    # Cached: a catalogue has few prices.
+    if isinstance(value, str):
         try:
             value = float(value.replace(",", "") if value.count(".") == 1 else value)
         except ValueError:
             return None
-    if value.__class__ not in (int, float) or not isfinite(value) or abs(value) >= _MOST_AMOUNT:
+    if not isfinite(value) or abs(value) >= _MOST_AMOUNT:
         return None
     written = repr(value)
     return written if "e" not in written else f"{value:.4f}"
 
 
 def _currency(value: Any) -> str:
-    if value.__class__ is not str:
-        return ""
-    code = value.strip().upper()
+    code = text(value).upper()
     return code if len(code) == 3 and code.isascii() and code.isalpha() else ""
 
 
@@ -86,25 +93,37 @@ def _duration(value: Any) -> float | None:
 _READERS: dict[str, Any] = {"value": amount, "currency": _currency, "order_id": _order_id, "duration_ms": _duration}
 
 
-def _items(properties: dict[str, Any]) -> tuple[tuple[Item, ...], str]:
-    """The cart lines and the property they came from (empty for a product in flat properties)."""
+def _put_items(draft: Any, properties: dict[str, Any]) -> str:
+    """Fill in the cart lines; the name of the property they came from (empty for a product in flat properties)."""
     for name in vocabulary.ITEM_LISTS:
         lines = properties.get(name)
         if lines.__class__ is list:
-            items = (_item(line) for line in lines[:_MOST_ITEMS] if line.__class__ is dict)
-            return tuple(item for item in items if item is not None), name
+            _put_lines(draft, [line for line in lines[:_MOST_ITEMS] if line.__class__ is dict])
+            return name
     for name in vocabulary.FLAT_ITEM_IDS:
         if name in properties:
-            item = _item(properties)
-            return ((item,) if item is not None else ()), ""
-    return (), ""
+            _put_lines(draft, [properties])
+            break
+    return ""
 
 
-def _item(line: dict[str, Any]) -> Item | None:
-    sku = next((found for name in vocabulary.ITEM_SKU if (found := text(line.get(name)))), "")
-    if not sku:
-        return None
-    category = next((found for name in vocabulary.ITEM_CATEGORY if (found := text(line.get(name)))), "")
-    quantity = line.get("quantity", 1)
-    count = int(quantity) if quantity.__class__ in (int, float) and 1 <= quantity < 1e9 else 1
-    return Item(sku, category, count, amount(line.get("price")))
+def _put_lines(draft: Any, lines: list[dict[str, Any]]) -> None:
+    skus, categories, quantities, prices = [], [], [], []
+    for line in lines:
+        sku = _first(line, vocabulary.ITEM_SKU)
+        if sku:
+            quantity = line.get("quantity", 1)
+            skus.append(sku)
+            categories.append(_first(line, vocabulary.ITEM_CATEGORY))
+            quantities.append(int(quantity) if quantity.__class__ in (int, float) and 1 <= quantity < 1e9 else 1)
+            prices.append(amount(line.get("price")))
+    draft.item_sku, draft.item_category, draft.item_quantity, draft.item_price = skus, categories, quantities, prices
+
+
+def _first(line: dict[str, Any], names: tuple[str, ...]) -> str:
+    for name in names:
+        if name in line:
+            found = text(line[name])
+            if found:
+                return found
+    return ""

@@ -3,7 +3,7 @@
 import logging
 import threading
 from collections import Counter
-from collections.abc import Sequence
+from itertools import compress
 from pathlib import Path
 from time import monotonic
 from typing import Any, BinaryIO, NamedTuple
@@ -11,9 +11,8 @@ from typing import Any, BinaryIO, NamedTuple
 import msgspec
 
 from funnelwatch import config
-from funnelwatch.core.events import Event
 from funnelwatch.ingest import segments
-from funnelwatch.ingest.draft import SpooledEvent, decode_lines
+from funnelwatch.ingest.draft import FIELDS, Columns, decode_line, decode_lines, empty_columns, extend
 from funnelwatch.ingest.ledger import Block, Ledger
 from funnelwatch.ingest.seen import digest
 from funnelwatch.ingest.segments import Segment
@@ -24,6 +23,10 @@ from funnelwatch.store.queries import recent as recent_queries
 
 log = logging.getLogger(__name__)
 
+_decode_any = msgspec.json.Decoder().decode_lines
+
+_PROJECT = FIELDS.index("project_id")
+_PIECE_BYTES = 200_000  # some 500 events: decoded without letting go of the GIL, so about a millisecond
 _BLOCK_EVENTS = 50_000
 _BLOCK_ROWS = 2_000
 _PAUSE = 0.1  # between looks at an empty spool
@@ -36,15 +39,27 @@ _MOST_POISON = 100
 _DATA_ERRORS = frozenset((6, 26, 27, 33, 38, 41, 43, 53, 69, 70, 72, 117, 131, 190, 321, 349, 407, 469))
 
 
+class Damaged(NamedTuple):
+    """A spooled line that cannot be read."""
+
+    line: str
+    reason: str
+
+
 class Reading(NamedTuple):
-    """Rows of a segment, decoded. `events` has an error text in place of an event that cannot be read."""
+    """Rows `first` to `last` of a segment, decoded. Events that cannot be read are apart."""
 
     first: int
     last: int
     total: int
-    events: list[Event | tuple[str, str]]
+    columns: Columns
+    damaged: list[Damaged]
     recent: list[dict[str, Any]]
     drops: Counter[tuple[int, str]]
+
+    def digests(self) -> list[int]:
+        """What each event is remembered by."""
+        return list(map(digest, self.columns["project_id"], self.columns["message_id"]))
 
 
 class Drain:
@@ -127,7 +142,7 @@ class Drain:
             self._clear_away(ledger, segment)
             return 0
         block = ledger.begin(
-            segment.name, reading.first, reading.last, reading.total, [_digest(event) for event in reading.events], config.get_int("dedup_hours")
+            segment.name, reading.first, reading.last, reading.total, reading.digests(), config.get_int("dedup_hours")
         )
         self._store(ledger, block, reading)
         return reading.total - total
@@ -140,46 +155,40 @@ class Drain:
         self._store(ledger, block, reading)
 
     def _store(self, ledger: Ledger, block: Block, reading: Reading) -> None:
-        events: list[Event] = []
-        unreadable: dict[int, tuple[str, str]] = {}
-        for position, event in enumerate(reading.events):
-            if event.__class__ is tuple:
-                unreadable[position] = event
-            elif position not in block.repeats:
-                events.append(event)
         poison = Poison(ledger, block.token)
-        for position, (line, reason) in unreadable.items():
-            poison.add(str(position), line, reason)
-        if block.split or not self._insert_whole(events, block.token):
+        for number, damaged in enumerate(reading.damaged):
+            poison.add(f"damaged {number}", damaged.line, damaged.reason)
+        columns = _without(reading.columns, block.repeats)
+        if block.split or self._insert(columns, block.token) is not None:
             block = block if block.split else ledger.mark_split(block)
-            self._insert_parts(events, block.token, 0, poison)
+            self._insert_parts(columns, block.token, 0, poison)
         recent_queries.insert(self._client, reading.recent, block.token)
         poisoned = Counter({(project, "poison"): count for project, count in poison.counts.items()})
-        ledger.finish(block, reading.drops + poisoned, len(events) - poison.refused)
+        ledger.finish(block, reading.drops + poisoned, _length(columns) - poison.refused)
 
-    def _insert_whole(self, events: Sequence[Event], token: str) -> bool:
-        """Whether the store took them. Raises StoreError when the trouble is not in the events."""
+    def _insert(self, columns: Columns, token: str) -> Exception | None:
+        """None once stored, else what is wrong with the events. Raises when the trouble is the store's."""
         try:
-            event_queries.insert(self._client, events, token)
-            return True
+            if _length(columns):
+                event_queries.insert_columns(self._client, columns, token)
         except Exception as error:
             if not _is_about_data(error):
                 raise
-            return False
+            return error
+        return None
 
-    def _insert_parts(self, events: Sequence[Event], token: str, offset: int, poison: "Poison") -> None:
+    def _insert_parts(self, columns: Columns, token: str, offset: int, poison: "Poison") -> None:
         """Halve until the culprits stand alone; each part has a token made of its place, the same after a restart."""
-        try:
-            event_queries.insert(self._client, events, f"{token}/{offset}+{len(events)}")
-        except Exception as error:
-            if not _is_about_data(error):
-                raise
-            if len(events) == 1:
-                poison.refuse(str(offset), events[0], error)
-                return
-            middle = len(events) // 2
-            self._insert_parts(events[:middle], token, offset, poison)
-            self._insert_parts(events[middle:], token, offset + middle, poison)
+        count = _length(columns)
+        error = self._insert(columns, f"{token}/{offset}+{count}")
+        if error is None:
+            return
+        if count == 1:
+            poison.refuse(str(offset), {name: column[0] for name, column in columns.items()}, error)
+            return
+        middle = count // 2
+        self._insert_parts(_part(columns, 0, middle), token, offset, poison)
+        self._insert_parts(_part(columns, middle, count), token, offset + middle, poison)
 
     def _clear_away(self, ledger: Ledger, segment: Segment) -> None:
         """Remove a drained segment once nobody writes to it: its process is gone, or has gone on to a newer one."""
@@ -214,7 +223,7 @@ class Poison:
         self._ledger.set_aside(f"{self._token}#{place}", reason, line)
         self.counts[_project_of(line)] += 1
 
-    def refuse(self, place: str, event: Event, error: Exception) -> None:
+    def refuse(self, place: str, event: dict[str, Any], error: Exception) -> None:
         """Set an event aside that the store refused. Raises the error when there are so many that the store must be at fault."""
         self.refused += 1
         if self.refused > _MOST_POISON:
@@ -224,7 +233,8 @@ class Poison:
 
 def _read(segment: Segment, after: int, until: int | None) -> Reading | None:
     """The next rows of a segment, up to a block's worth of events (or exactly to row `until`); None when there are none."""
-    events: list[Event | tuple[str, str]] = []
+    columns = empty_columns()
+    damaged: list[Damaged] = []
     recent: list[dict[str, Any]] = []
     drops: Counter[tuple[int, str]] = Counter()
     first = last = total = 0
@@ -235,39 +245,54 @@ def _read(segment: Segment, after: int, until: int | None) -> Reading | None:
         )
         for row, running_total, lines, sample, dropped in rows:
             first, last, total = first or row, row, running_total
-            events.extend(_decode(lines))
-            recent.extend(msgspec.json.Decoder().decode_lines(sample))
-            drops.update((project, reason) for project, reason in msgspec.json.Decoder().decode_lines(dropped))
-            if until is None and len(events) >= _BLOCK_EVENTS:
+            _decode(lines, columns, damaged)
+            recent.extend(_decode_any(sample))
+            drops.update((project, reason) for project, reason in _decode_any(dropped))
+            if until is None and _length(columns) >= _BLOCK_EVENTS:
                 break
-    return Reading(first, last, total, events, recent, drops) if first else None
+    return Reading(first, last, total, columns, damaged, recent, drops) if first else None
 
 
-def _decode(lines: bytes) -> list[Event | tuple[str, str]]:
+def _decode(lines: bytes, columns: Columns, damaged: list[Damaged]) -> None:
+    start = 0
+    while start < len(lines):
+        end = lines.find(b"\n", min(start + _PIECE_BYTES, len(lines) - 1)) + 1
+        piece = lines[start:end]
+        try:
+            extend(columns, decode_lines(piece))
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            for line in filter(None, piece.split(b"\n")):
+                _decode_one(line, columns, damaged)
+        start = end
+
+
+def _decode_one(line: bytes, columns: Columns, damaged: list[Damaged]) -> None:
     try:
-        return decode_lines(lines)
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        return [_decode_one(line) for line in lines.splitlines() if line]
-
-
-def _decode_one(line: bytes) -> Event | tuple[str, str]:
-    try:
-        return msgspec.json.decode(line, type=SpooledEvent)
+        extend(columns, [decode_line(line)])
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        return line.decode(errors="replace"), str(error)
+        damaged.append(Damaged(line.decode(errors="replace"), str(error)))
 
 
-def _digest(event: Event | tuple[str, str]) -> int:
-    if event.__class__ is tuple:
-        return digest(0, event[0])
-    return digest(event.project_id, event.message_id)
+def _length(columns: Columns) -> int:
+    return len(columns["message_id"])
+
+
+def _part(columns: Columns, start: int, end: int) -> Columns:
+    return {name: column[start:end] for name, column in columns.items()}
+
+
+def _without(columns: Columns, positions: frozenset[int]) -> Columns:
+    if not positions:
+        return columns
+    kept = [position not in positions for position in range(_length(columns))]
+    return {name: list(compress(column, kept)) for name, column in columns.items()}
 
 
 def _project_of(line: str) -> int:
     """The project of an event that could not be read or stored; 0 when even that cannot be told."""
     try:
         fields = msgspec.json.decode(line)
-        return int(fields["project_id"] if isinstance(fields, dict) else fields[0])
+        return int(fields["project_id"] if isinstance(fields, dict) else fields[_PROJECT])
     except (msgspec.DecodeError, ValueError, TypeError, LookupError):
         return 0
 

@@ -1,9 +1,11 @@
 """Enrichment: a list of named, stateless steps. Each changes the draft and passes it on, or names the reason to drop it.
 
+What the context of a message decides comes first: the messages of a request mostly share it, so it is worked out once and copied.
 Sessions, new or returning and the landing page need a visitor's past and are derived at roll-up, not here.
 """
 
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any
 
 import msgspec
@@ -14,48 +16,40 @@ from funnelwatch.ingest.agents import parse_agent
 from funnelwatch.ingest.arrival import Arrival
 from funnelwatch.ingest.commerce import read_properties, text
 from funnelwatch.ingest.snapshot import address_in
-from funnelwatch.ingest.wire import Message
+from funnelwatch.ingest.wire import Context, Message
 
+ContextStep = Callable[[Any, Context, Arrival], DropReason | None]
 Step = Callable[[Any, Message, Arrival], DropReason | None]
 
 _DEVICES = frozenset(("mobile", "tablet", "desktop", "bot", "other"))
 _PHONES = frozenset(("ios", "android", "phone", "smartphone"))
 _CHANNELS = frozenset(("browser", "mobile", "server"))
+_MOST_VARIANTS = 50
 _MOST_DEPTH = 12  # real properties nest two or three deep
 
 
-def consent(draft: Any, message: Message, arrival: Arrival) -> DropReason | None:
+def consent(draft: Any, context: Context, arrival: Arrival) -> DropReason | None:
     """What the visitor agreed to; dropped when that is nothing and the project asks for consent."""
-    given = message.context.consent
+    given = context.consent
     if given is None:
         return None
     draft.consent = _consent_state(given)
     return "no_consent" if draft.consent == "denied" and arrival.key.require_consent else None
 
 
-def opt_out(draft: Any, message: Message, arrival: Arrival) -> DropReason | None:
-    """Do-Not-Track and Global Privacy Control, where the project honours them."""
-    return "do_not_track" if arrival.opted_out else None
-
-
-def channel(draft: Any, message: Message, arrival: Arrival) -> None:
-    """Browser, mobile or server; the client library; whether it is a test."""
-    context = message.context
+def channel(draft: Any, context: Context, arrival: Arrival) -> None:
+    """Browser, mobile or server, by what the message or its context says, else by the client library."""
     if context.library is not None and context.library.name:
-        library = draft.library = context.library.name[:100]
-        for prefix, kind in vocabulary.LIBRARY_CHANNELS:
-            if library.startswith(prefix):
-                draft.channel = kind
-                break
-    stated = message.channel or context.channel
-    if stated in _CHANNELS:
-        draft.channel = stated
-    draft.test = bool(message.test or context.test or (message.properties or {}).get("test") is True)
+        draft.library = context.library.name[:100]
+        draft.channel = _library_channel(draft.library)
+    if context.channel in _CHANNELS:
+        draft.channel = context.channel
+    if context.test:
+        draft.test = True
 
 
-def user_agent(draft: Any, message: Message, arrival: Arrival) -> None:
+def user_agent(draft: Any, context: Context, arrival: Arrival) -> None:
     """Device, OS and browser: what the client states, else its user agent. A server's own agent says nothing of the visitor."""
-    context = message.context
     if context.userAgent:
         agent = parse_agent(context.userAgent)
     elif draft.channel == "server" or agents.is_library(arrival.user_agent):
@@ -72,55 +66,95 @@ def user_agent(draft: Any, message: Message, arrival: Arrival) -> None:
         draft.browser, draft.browser_version = text(context.browser.name), text(context.browser.version)
 
 
-def geography(draft: Any, message: Message, arrival: Arrival) -> None:
-    """Country and region: stated, else a trusted CDN's, else from the address, which is then forgotten."""
-    location = message.context.location
+def geography(draft: Any, context: Context, arrival: Arrival) -> None:
+    """Country and region: stated, else a trusted CDN's, else from the address, which is then forgotten.
+
+    A browser in a data centre is a robot.
+    """
+    location = context.location
+    from_browser = draft.channel == "browser"
+    place = geo.locate(context.ip or ("" if draft.channel == "server" else arrival.address))
+    draft.country = place.country
+    draft.bot = place.hosting and from_browser
+    if arrival.country and draft.channel != "server":
+        draft.country, draft.region = arrival.country, arrival.region
     if location is not None:
         draft.region = text(location.region)
         if location.country and len(location.country) == 2 and location.country.isalpha():
             draft.country = location.country.upper()
-            return
-    if draft.channel == "server":
-        address = message.context.ip or ""
-    elif arrival.country:
-        draft.country, draft.region = arrival.country, draft.region or arrival.region
-        return
-    else:
-        address = message.context.ip or arrival.address
-    place = geo.locate(address)
-    draft.country = place.country
 
 
-def page(draft: Any, message: Message, arrival: Arrival) -> None:
-    """Path, referring host and origin: the client's own campaign, else UTM, click ids and the referrer."""
-    context = message.context
-    where, stated = context.page, context.campaign
+def page(draft: Any, context: Context, arrival: Arrival) -> None:
+    """Path and referring host of the page."""
+    where = context.page
     if where is not None:
-        visit = campaign.read_page(where.url or "", where.path or "", where.search or "", where.referrer or "")
-        draft.page_path, draft.referrer = visit.path, visit.referrer
-        draft.source, draft.medium, draft.campaign = visit.origin
+        draft.page_path = campaign.path_of(where.url or "", where.path or "")
+        draft.referrer = campaign.host_of(where.referrer or "")
+
+
+def origin(draft: Any, context: Context, arrival: Arrival) -> None:
+    """Source, medium and campaign: as the client resolved them, else from UTM, click ids and the referrer."""
+    where, stated = context.page, context.campaign
     if stated is not None and (stated.source or stated.medium or stated.name):
-        draft.source, draft.medium, draft.campaign = text(stated.source), text(stated.medium), text(stated.name)
+        draft.source, draft.medium, draft.campaign = _stated_origin(stated.source, stated.medium, stated.name)
+    elif where is not None:
+        draft.source, draft.medium, draft.campaign = campaign.origin_of(where.url or "", where.search or "", where.referrer or "")
 
 
-def app_version(draft: Any, message: Message, arrival: Arrival) -> None:
+def app_version(draft: Any, context: Context, arrival: Arrival) -> None:
     """The shop's own release, which deploys are matched with."""
-    app = message.context.app
+    app = context.app
     if app is not None:
         draft.app_version = text(app.version)
 
 
-def variants(draft: Any, message: Message, arrival: Arrival) -> None:
+def variants(draft: Any, context: Context, arrival: Arrival) -> None:
     """`experiment:variant` for each experiment the visitor is in."""
-    experiments = message.context.experiments
+    experiments = context.experiments
     if experiments:
-        draft.variants = tuple(f"{text(name)}:{text(value)}" for name, value in list(experiments.items())[:50])
+        pairs = tuple(experiments.items())[:_MOST_VARIANTS]
+        try:
+            draft.variants = _variant_texts(pairs)
+        except TypeError:  # a value that is a list or an object cannot be a cache key
+            draft.variants = _variant_texts.__wrapped__(pairs)
+
+
+def robots(draft: Any, context: Context, arrival: Arrival) -> None:
+    """Known bots are stored, never counted."""
+    if draft.device == "bot":
+        draft.bot = True
+
+
+def session(draft: Any, context: Context, arrival: Arrival) -> None:
+    """The client's own session id, as text."""
+    if context.sessionId:
+        draft.session_id = text(context.sessionId)
+
+
+def excluded_addresses(draft: Any, context: Context, arrival: Arrival) -> None:
+    """Events from the shop's own people and probes are kept but marked as tests."""
+    networks = arrival.key.excluded_addresses
+    if networks and address_in(context.ip or arrival.address, networks):
+        draft.test = True
+
+
+def opt_out(draft: Any, message: Message, arrival: Arrival) -> DropReason | None:
+    """Do-Not-Track and Global Privacy Control, where the project honours them."""
+    return "do_not_track" if arrival.opted_out else None
+
+
+def test_mark(draft: Any, message: Message, arrival: Arrival) -> None:
+    """Test events are stored, never counted."""
+    if message.test or (message.properties and message.properties.get("test") is True):
+        draft.test = True
 
 
 def deny_list(draft: Any, message: Message, arrival: Arrival) -> None:
     """Properties that are never stored leave here, at any depth."""
     if message.properties:
-        message.properties = _without_denied(message.properties, arrival.key.property_deny_list, 0)
+        denied = _denied_names(arrival.key.property_deny_list)
+        if _holds_denied(message.properties, denied, 0):
+            message.properties = _without_denied(message.properties, denied, 0)
 
 
 def commerce(draft: Any, message: Message, arrival: Arrival) -> None:
@@ -131,32 +165,16 @@ def commerce(draft: Any, message: Message, arrival: Arrival) -> None:
             draft.properties = msgspec.json.encode(rest).decode()
 
 
-def robots(draft: Any, message: Message, arrival: Arrival) -> None:
-    """Marks known bots and browser traffic out of data centres: stored, never counted."""
-    if draft.device == "bot":
-        draft.bot = True
-    elif draft.channel == "browser":
-        draft.bot = geo.locate(message.context.ip or arrival.address).hosting
-
-
 def pseudonyms(draft: Any, message: Message, arrival: Arrival) -> None:
     """Ids become keyed hashes. A session id that is only unique for its visitor gets the visitor in front."""
-    salt = arrival.key.salt
-    if message.userId not in (None, ""):
-        draft.user_id = draft.visitor_id = privacy.pseudonym(salt, str(message.userId))
-    if message.anonymousId not in (None, ""):
-        draft.visitor_id = privacy.pseudonym(salt, str(message.anonymousId))
-    session = message.context.sessionId
-    if session:
-        session = str(session)[:64]
-        draft.session_id = session if len(session) > 15 and not session.isdecimal() else f"{draft.visitor_id}.{session}"
-
-
-def excluded_addresses(draft: Any, message: Message, arrival: Arrival) -> None:
-    """Events from the shop's own people and probes are kept but marked as tests."""
-    networks = arrival.key.excluded_addresses
-    if networks and address_in(message.context.ip or arrival.address, networks):
-        draft.test = True
+    salt, anonymous, user = arrival.key.salt, message.anonymousId, message.userId
+    if user is not None and user != "":
+        draft.user_id = draft.visitor_id = privacy.pseudonym(salt, str(user))
+    if anonymous is not None and anonymous != "":
+        draft.visitor_id = privacy.pseudonym(salt, str(anonymous))
+    stated = draft.session_id
+    if stated and (len(stated) < 16 or stated.isdecimal()):
+        draft.session_id = f"{draft.visitor_id}.{stated}"
 
 
 def scrub(draft: Any, message: Message, arrival: Arrival) -> None:
@@ -167,18 +185,22 @@ def scrub(draft: Any, message: Message, arrival: Arrival) -> None:
         draft.name = privacy.scrub(draft.name)
 
 
-STEPS: tuple[tuple[str, Step], ...] = tuple(
+#: These read the context only, so their result holds for every message of the request with the same one.
+CONTEXT_STEPS: tuple[tuple[str, ContextStep], ...] = tuple(
     (step.__name__, step)
     for step in (
-        consent, opt_out, channel, user_agent, geography, page, app_version, variants, deny_list, commerce, robots, pseudonyms,
-        excluded_addresses, scrub,
+        channel, consent, user_agent, geography, page, origin, app_version, variants, session, robots, excluded_addresses,
     )
 )  # fmt: skip
+
+STEPS: tuple[tuple[str, Step], ...] = tuple(
+    (step.__name__, step) for step in (opt_out, test_mark, deny_list, commerce, pseudonyms, scrub)
+)
 
 
 def _consent_state(given: str | bool | dict[str, Any]) -> str:
     if isinstance(given, str):
-        return given.strip().lower()[:40]
+        return text(given).lower()
     if isinstance(given, bool):
         return "granted" if given else "denied"
     choices = given.get("categoryPreferences", given)
@@ -190,15 +212,45 @@ def _consent_state(given: str | bool | dict[str, Any]) -> str:
     return "granted" if any(choice in (True, "granted") for choice in choices.values()) else "denied"
 
 
-def _without_denied(value: Any, denied: frozenset[str], depth: int) -> Any:
-    if value.__class__ is dict:
-        if depth == _MOST_DEPTH:
-            return {}
-        return {
-            name: inner if inner.__class__ not in (dict, list) else _without_denied(inner, denied, depth + 1)
-            for name, inner in value.items()
-            if (lower := name.lower()) not in privacy.ALWAYS_DENIED and lower not in denied
-        }
+@lru_cache(maxsize=1000)
+def _library_channel(library: str) -> str:
+    return next((channel for prefix, channel in vocabulary.LIBRARY_CHANNELS if library.startswith(prefix)), "browser")
+
+
+@lru_cache(maxsize=16_384)
+def _stated_origin(source: str | None, medium: str | None, name: str | None) -> tuple[str, str, str]:
+    return text(source), text(medium), text(name)
+
+
+@lru_cache(maxsize=16_384)
+def _variant_texts(pairs: tuple[tuple[str, Any], ...]) -> tuple[str, ...]:
+    return tuple(f"{text(name)}:{text(value)}" for name, value in pairs)
+
+
+@lru_cache(maxsize=1000)
+def _denied_names(of_project: frozenset[str]) -> frozenset[str]:
+    return privacy.ALWAYS_DENIED | of_project
+
+
+def _holds_denied(value: Any, denied: frozenset[str], depth: int) -> bool:
+    """Whether anything has to go: nearly never, so the common event is not copied."""
     if depth == _MOST_DEPTH:
-        return []
-    return [inner if inner.__class__ not in (dict, list) else _without_denied(inner, denied, depth + 1) for inner in value]
+        return True
+    if value.__class__ is dict:
+        if not denied.isdisjoint(map(str.lower, value)):
+            return True
+        value = value.values()
+    for inner in value:
+        if (inner.__class__ is dict or inner.__class__ is list) and _holds_denied(inner, denied, depth + 1):
+            return True
+    return False
+
+
+def _without_denied(value: Any, denied: frozenset[str], depth: int) -> Any:
+    if depth == _MOST_DEPTH:
+        return None
+    if value.__class__ is dict:
+        return {name: _without_denied(inner, denied, depth + 1) for name, inner in value.items() if name.lower() not in denied}
+    if value.__class__ is list:
+        return [_without_denied(inner, denied, depth + 1) for inner in value]
+    return value

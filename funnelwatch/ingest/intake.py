@@ -1,30 +1,57 @@
 """The one path from raw messages to finished drafts: decode, validate, enrich. HTTP, webhooks and imports all take it."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import msgspec
 from msgspec import Raw
 
 from funnelwatch.core.events import Drop, Event
+from funnelwatch.core.vocabulary import DropReason
 from funnelwatch.ingest.arrival import Arrival
 from funnelwatch.ingest.dialects import from_shopify, is_shopify
-from funnelwatch.ingest.draft import FIELDS, decode_lines, encode_lines
-from funnelwatch.ingest.enrich import STEPS
+from funnelwatch.ingest.draft import (
+    FIELDS,
+    Columns,
+    Draft,
+    Row,
+    decode_lines,
+    empty_columns,
+    encode_lines,
+    extend,
+    to_event,
+)
+from funnelwatch.ingest.enrich import CONTEXT_STEPS, STEPS
 from funnelwatch.ingest.validate import validate
-from funnelwatch.ingest.wire import Message, convert_leniently, decode_leniently
+from funnelwatch.ingest.wire import NO_CONTEXT, Message, read_context, read_message
 
-_STEPS = tuple(step for _, step in STEPS)
 _UNREADABLE = (msgspec.DecodeError, RecursionError, UnicodeDecodeError)
+_MOST_SITUATIONS = 1000  # an import is one arrival with no end of contexts
 
 Notes = list[dict[str, Any]]
 
 
-def to_events(messages: Iterable[bytes | Raw | Mapping[str, Any]], arrival: Arrival) -> tuple[list[Event], list[Drop]]:
+Sent = bytes | Raw | Mapping[str, Any]
+
+
+def to_events(messages: Iterable[Sent], arrival: Arrival) -> tuple[list[Event], list[Drop]]:
     """Segment-shaped messages to events, exactly as HTTP would make them, and the drops with their reasons.
 
     For imported files use an Arrival whose `received_at` is None: each message's own `receivedAt` counts.
     """
+    rows, drops = _to_rows(messages, arrival)
+    return [to_event(row) for row in rows], drops
+
+
+def to_columns(messages: Iterable[Sent], arrival: Arrival) -> tuple[Columns, list[Drop]]:
+    """As `to_events`, for millions: columns that `store.queries.events.insert_columns` takes."""
+    rows, drops = _to_rows(messages, arrival)
+    columns = empty_columns()
+    extend(columns, rows)
+    return columns, drops
+
+
+def _to_rows(messages: Iterable[Sent], arrival: Arrival) -> tuple[list[Row], list[Drop]]:
     drafts, drops = [], []
     for message in messages:
         raw = msgspec.json.encode(message) if isinstance(message, Mapping) else message
@@ -33,61 +60,82 @@ def to_events(messages: Iterable[bytes | Raw | Mapping[str, Any]], arrival: Arri
     return decode_lines(encode_lines(drafts)), drops
 
 
-def read_one(raw: bytes | Raw, arrival: Arrival) -> Any:
-    """One message to a Draft or a Drop. Never raises for what a client sent."""
+def read_one(raw: bytes | Raw, arrival: Arrival, notes: Notes | None = None) -> Any:
+    """One message to a Draft or a Drop. Never raises for what a client sent.
+
+    With `notes`, what each step did to the draft is written there: for the sample that the live view shows.
+    """
     try:
         if memoryview(raw).nbytes > arrival.max_event_bytes:
             return Drop("too_large", f"an event may have {arrival.max_event_bytes} bytes")
-        message, _, raw = _decode(raw)
-        draft = validate(message, arrival, raw)
-        if draft.__class__ is Drop:
-            return draft
-        for step in _STEPS:
-            reason = step(draft, message, arrival)
-            if reason is not None:
-                return Drop(reason, "", draft.message_id, draft.name)
-        return draft
+        message, raw = _decode(raw, notes)
+        template, reason = _situation(message, arrival, notes)
+        draft = template.__copy__()
+        drop = validate(draft, message, arrival, raw)
+        if drop is not None:
+            return drop
+        if reason is None:
+            if notes is not None:
+                notes.append({"step": "validate", "set": {"name": draft.name, "ts": draft.ts, "skew_ms": draft.skew_ms}})
+            reason = _run(STEPS, draft, message, arrival, notes)
+        return draft if reason is None else Drop(reason, "", draft.message_id, draft.name)
+    except msgspec.ValidationError as error:
+        return Drop("not_an_object", str(error)[:200])
     except _UNREADABLE as error:
-        return _unreadable(error)
+        return Drop("invalid_json", str(error)[:200] or type(error).__name__)
 
 
-def read_one_noting(raw: bytes | Raw, arrival: Arrival, notes: Notes) -> Any:
-    """As `read_one`, and what each step did to the draft goes into `notes`: for the sample that the live view shows."""
-    try:
-        if memoryview(raw).nbytes > arrival.max_event_bytes:
-            return Drop("too_large", f"an event may have {arrival.max_event_bytes} bytes")
-        message, pruned, raw = _decode(raw)
-        notes.extend({"step": "decode", "ignored": path} for path in pruned)
-        draft = validate(message, arrival, raw)
-        if draft.__class__ is Drop:
-            return draft
-        notes.append({"step": "validate", "set": {"name": draft.name, "ts": draft.ts, "skew_ms": draft.skew_ms}})
-        for name, step in STEPS:
-            before = msgspec.structs.astuple(draft)
-            reason = step(draft, message, arrival)
-            if reason is not None:
-                notes.append({"step": name, "dropped": reason})
-                return Drop(reason, "", draft.message_id, draft.name)
-            after = msgspec.structs.astuple(draft)
-            changed = {field: new for field, old, new in zip(FIELDS, before, after, strict=True) if new != old}
-            if changed:
-                notes.append({"step": name, "set": changed})
-        return draft
-    except _UNREADABLE as error:
-        return _unreadable(error)
-
-
-def _decode(raw: bytes | Raw) -> tuple[Message, list[str], Any]:
-    message, pruned = decode_leniently(raw)
+def _decode(raw: bytes | Raw, notes: Notes | None) -> tuple[Message, bytes | Raw]:
+    message, pruned = read_message(raw)
     if message.type is None and message.event is None and message.name is not None:
         document = msgspec.json.decode(raw)
         if is_shopify(document):
-            document = from_shopify(document)
-            return *convert_leniently(document), document
-    return message, pruned, raw
+            raw = msgspec.json.encode(from_shopify(document))
+            message, pruned = read_message(raw)
+    if notes is not None:
+        notes.extend({"step": "decode", "ignored": path} for path in pruned)
+    return message, raw
 
 
-def _unreadable(error: Exception) -> Drop:
-    if isinstance(error, msgspec.ValidationError):
-        return Drop("not_an_object", str(error)[:200])
-    return Drop("invalid_json", str(error)[:200] or type(error).__name__)
+def _situation(message: Message, arrival: Arrival, notes: Notes | None) -> tuple[Any, DropReason | None]:
+    """The draft as far as context and channel decide it, shared by the messages of a request that have the same ones."""
+    raw = message.context if message.context is not NO_CONTEXT else arrival.default_context
+    if notes is not None:
+        return _work_out(raw, message.channel, arrival, notes)
+    key = (bytes(raw), message.channel)
+    found = arrival.situations.get(key)
+    if found is None:
+        if len(arrival.situations) == _MOST_SITUATIONS:
+            arrival.situations.clear()
+        found = arrival.situations[key] = _work_out(raw, message.channel, arrival, None)
+    return found
+
+
+def _work_out(raw: Raw, channel: str | None, arrival: Arrival, notes: Notes | None) -> tuple[Any, DropReason | None]:
+    context, pruned = read_context(raw)
+    if notes is not None:
+        notes.extend({"step": "decode", "ignored": f"context.{path}".rstrip(".")} for path in pruned)
+    if channel:
+        context.channel = channel
+    draft = Draft()
+    return draft, _run(CONTEXT_STEPS, draft, context, arrival, notes)
+
+
+def _run(steps: Sequence[tuple[str, Any]], draft: Any, source: Any, arrival: Arrival, notes: Notes | None) -> DropReason | None:
+    for name, step in steps:
+        reason = step(draft, source, arrival) if notes is None else _noting(name, step, draft, source, arrival, notes)
+        if reason is not None:
+            return reason
+    return None
+
+
+def _noting(name: str, step: Any, draft: Any, source: Any, arrival: Arrival, notes: Notes) -> DropReason | None:
+    before = msgspec.structs.astuple(draft)
+    reason = step(draft, source, arrival)
+    after = msgspec.structs.astuple(draft)
+    changed = {field: new for field, old, new in zip(FIELDS, before, after, strict=True) if new != old}
+    if changed:
+        notes.append({"step": name, "set": changed})
+    if reason is not None:
+        notes.append({"step": name, "dropped": reason})
+    return reason

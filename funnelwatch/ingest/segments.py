@@ -50,10 +50,15 @@ class Segment(NamedTuple):
 
 def create(directory: Path, owner: str, number: int) -> sqlite3.Connection:
     """A new segment open for writing: every commit is on the disk when it returns."""
-    connection = sqlite3.connect(directory / f"{owner}-{number:08d}.sqlite", isolation_level=None, check_same_thread=False)
+    path = directory / f"{owner}-{number:08d}.sqlite"
+    unfinished = path.with_suffix(".new")  # gets its name when it has its table, so that no reader meets it without
+    connection = sqlite3.connect(unfinished, isolation_level=None)
     connection.execute("PRAGMA journal_mode = WAL")
-    connection.execute("PRAGMA synchronous = FULL")
     connection.execute(_SCHEMA)
+    connection.close()
+    unfinished.rename(path)
+    connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+    connection.execute("PRAGMA synchronous = FULL")
     return connection
 
 

@@ -6,12 +6,10 @@ from typing import Any
 
 import msgspec
 
-from funnelwatch.core import clock
 from funnelwatch.core.events import Drop
 from funnelwatch.ingest import vocabulary
 from funnelwatch.ingest.arrival import Arrival
-from funnelwatch.ingest.draft import Draft
-from funnelwatch.ingest.wire import EMPTY_CONTEXT, Message
+from funnelwatch.ingest.wire import Message
 
 _MOST_NAME = 200
 _MOST_ID = 256
@@ -23,8 +21,11 @@ SKEW_LIMIT_MS = 366 * _DAY_MS
 canonical_name = vocabulary.EVENTS.get
 
 
-def validate(message: Message, arrival: Arrival, raw: Any) -> Any:
-    """A Draft, or the Drop that says why there is none. `raw` is the message's JSON, read only where it has no id of its own."""
+def validate(draft: Any, message: Message, arrival: Arrival, raw: bytes | msgspec.Raw) -> Drop | None:
+    """Name, identity and time of the draft, or the Drop that says why there can be none.
+
+    `raw` is the message's JSON, read again only where it has no id of its own.
+    """
     properties = message.properties
     kind = message.type or arrival.default_type
     if kind == "track":
@@ -43,11 +44,9 @@ def validate(message: Message, arrival: Arrival, raw: Any) -> Any:
             return _drop("invalid_type", f"`type` must be track, page, screen, identify, group or alias, not {kind[:40]!r}", message)
     if message.anonymousId in (None, "") and message.userId in (None, ""):
         return _drop("missing_identity", "needs `anonymousId` or `userId`", message)
-    if message.context is None:
-        message.context = EMPTY_CONTEXT
-    draft = Draft(arrival.key.project_id, _message_id(message, raw), name)
+    draft.project_id, draft.message_id, draft.name = arrival.key.project_id, _message_id(message, raw), name
     _put_time(draft, message, arrival)
-    return draft
+    return None
 
 
 def parse_time(value: str | int | float | None) -> int | None:
@@ -55,7 +54,7 @@ def parse_time(value: str | int | float | None) -> int | None:
     try:
         if value.__class__ is str:
             moment = datetime.fromisoformat(value)
-            return clock.to_ms(moment if moment.tzinfo else moment.replace(tzinfo=UTC))
+            return round((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() * 1000)
         if value is None:
             return None
         # Seconds reach 1e11 in the year 5138, milliseconds passed it in 1973.
@@ -88,7 +87,7 @@ def _put_time(draft: Any, message: Message, arrival: Arrival) -> None:
         draft.ts = moment
 
 
-def _message_id(message: Message, raw: Any) -> str:
+def _message_id(message: Message, raw: bytes | msgspec.Raw) -> str:
     given = message.messageId
     if given.__class__ is str and 0 < len(given) <= _MOST_ID:
         return given
@@ -98,9 +97,9 @@ def _message_id(message: Message, raw: Any) -> str:
     return text if len(text) <= _MOST_ID else blake2b(text.encode(), digest_size=16).hexdigest()
 
 
-def _content_id(raw: Any) -> str:
+def _content_id(raw: bytes | msgspec.Raw) -> str:
     """A hash of what the message says, whatever the order of its keys and however often it is sent."""
-    content = raw if isinstance(raw, dict) else msgspec.json.decode(raw)
+    content = msgspec.json.decode(raw)
     said = {name: value for name, value in content.items() if name not in ("sentAt", "receivedAt", "writeKey", "messageId")}
     return "c-" + blake2b(msgspec.json.encode(said, order="deterministic"), digest_size=16).hexdigest()
 

@@ -1,13 +1,16 @@
 """The shape of one message on the wire: the part of Segment's format we read. Everything else is skipped while decoding."""
 
 import re
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 import msgspec
 from msgspec import Raw, Struct
 
+T = TypeVar("T")
 Number = int | float
-Text = str | int | float | bool | None  # what clients put where text belongs
+
+NO_CONTEXT = Raw(b"{}")
 
 
 class Page(Struct, gc=False):
@@ -68,7 +71,7 @@ class Message(Struct, gc=False):
     userId: str | Number | None = None
     channel: str | None = None
     test: bool | None = None
-    context: Context | None = None
+    context: Raw = NO_CONTEXT  # read apart, because the messages of a request mostly share it
     properties: dict[str, Any] | None = None
     writeKey: str | None = None
 
@@ -77,35 +80,43 @@ class Batch(Struct, gc=False):
     batch: list[Raw]
     sentAt: str | Number | None = None
     writeKey: str | None = None
-    context: Context | None = None  # Segment: defaults for every message of the batch
+    context: Raw = NO_CONTEXT  # of messages that have none
 
-
-EMPTY_CONTEXT = Context()
 
 decode_message = msgspec.json.Decoder(Message).decode
 decode_batch = msgspec.json.Decoder(Batch).decode
+_decode_context = msgspec.json.Decoder(Context | None).decode
 
 _PATH = re.compile(r"\$((?:\.\w+)+)")
-_MOST_PRUNED = 16  # a message with more wrong fields than this is not worth repairing
+_MOST_PRUNED = 16  # something with more wrong fields than this is not worth repairing
 
 
-def decode_leniently(raw: bytes | Raw) -> tuple[Message, list[str]]:
-    """A message and the paths of fields left out because their type is wrong, so that one odd field costs no event.
+def read_message(raw: bytes | Raw) -> tuple[Message, list[str]]:
+    """A message and the names of fields left out because their type is wrong: one odd field costs no event.
 
-    Raises msgspec.DecodeError (ValidationError when not an object or hopeless) or RecursionError.
+    Raises msgspec.DecodeError (ValidationError when it is no object or hopeless), UnicodeDecodeError or RecursionError.
     """
+    return _leniently(decode_message, raw)
+
+
+def read_context(raw: Raw) -> tuple[Context, list[str]]:
+    """As `read_message`; a context that is no object is as good as none."""
     try:
-        return decode_message(raw), []
+        context, pruned = _leniently(_decode_context, raw)
     except msgspec.ValidationError:
-        return convert_leniently(msgspec.json.decode(raw))
+        return Context(), [""]
+    return context or Context(), pruned
 
 
-def convert_leniently(document: Any) -> tuple[Message, list[str]]:
-    """As `decode_leniently`, from decoded JSON. The document is changed: wrong fields are taken out of it."""
+def _leniently(decode: Callable[[bytes | Raw], T], raw: bytes | Raw) -> tuple[T, list[str]]:
+    try:
+        return decode(raw), []
+    except msgspec.ValidationError:
+        document = msgspec.json.decode(raw)
     pruned: list[str] = []
     while True:
         try:
-            return msgspec.convert(document, Message), pruned
+            return decode(msgspec.json.encode(document)), pruned
         except msgspec.ValidationError as error:
             path = _PATH.search(str(error))
             if path is None or len(pruned) == _MOST_PRUNED:
