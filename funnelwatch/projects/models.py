@@ -193,6 +193,18 @@ class Connector(models.Model):
     disabled_at = models.DateTimeField(null=True, blank=True)
 
 
+class HookDelivery(models.Model):
+    """A webhook that was taken, so that a repeated or replayed one changes nothing. Kept for a week."""
+
+    connector = models.ForeignKey(Connector, on_delete=models.CASCADE, related_name="deliveries")
+    key = models.CharField(max_length=64, help_text="SHA-256 of the body, or of the sender's id for it.")
+    at = models.DateTimeField()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["connector", "key"], name="one_hook_delivery")]
+        indexes = [models.Index(fields=["connector", "at"])]
+
+
 class ChangeRow(models.Model):
     """An entry of the change ledger. The same (source, external_id) updates, never duplicates."""
 
