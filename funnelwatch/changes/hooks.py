@@ -1,0 +1,106 @@
+"""`POST /hooks/{connector}/{hook_id}`: what other systems tell us. The id is in the address, the signature is the proof."""
+
+import hashlib
+import logging
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+from django.db import IntegrityError, transaction
+from django.http import HttpRequest, JsonResponse
+from django.http.response import HttpResponseBase
+from django.views.decorators.csrf import csrf_exempt
+
+from funnelwatch.changes import connector, ledger
+from funnelwatch.core import clock, signatures
+from funnelwatch.projects.models import Connector, HookDelivery
+
+logger = logging.getLogger(__name__)
+
+#: A Shopify order with a thousand lines has 2 MB; GitHub's pushes stay below with their 2,048 commits at most.
+MOST_BYTES = 5_000_000
+#: Longer than any sender's own retries (GitHub lets a person send again for 3 days).
+REMEMBERED = timedelta(days=7)
+
+#: What readers raise for a body that is not shaped as its sender documents it.
+UNREADABLE = (ValueError, KeyError, TypeError, AttributeError, IndexError, ArithmeticError)
+
+AcceptEvents = Callable[[int, list[dict[str, Any]]], None]
+
+
+class TryLater(Exception):
+    """Events cannot be kept just now; the sender is asked to come again."""
+
+
+def receiver(accept_events: AcceptEvents) -> Callable[..., HttpResponseBase]:
+    """The view. `accept_events(project_id, messages)` makes events from a server durable, or raises TryLater."""
+
+    @csrf_exempt
+    def receive(request: HttpRequest, kind: str, hook_id: str) -> HttpResponseBase:
+        if request.method != "POST":
+            return _refusal(405, "method_not_allowed", "Send a POST.", Allow="POST")
+        hook = Connector.objects.select_related("project").filter(hook_id=hook_id, kind=kind, disabled_at=None).first()
+        if hook is None or kind not in connector.CONNECTORS:
+            return _refusal(404, "unknown_hook", "There is no such hook; copy its address from the settings page.")
+        body = request.read(MOST_BYTES + 1)
+        if len(body) > MOST_BYTES:
+            return _refusal(413, "too_large", f"The body is larger than {MOST_BYTES:,} bytes.")
+        try:
+            return _take(hook, {key.lower(): value for key, value in request.headers.items()}, body, accept_events)
+        except signatures.BadSignature as error:
+            logger.warning("hook %s of %s: %s", kind, hook.project.name, error)
+            return _refusal(401, "bad_signature", f"Not signed with this hook's secret: {error}.")
+        except TryLater as error:
+            return _refusal(503, "try_later", str(error), **{"Retry-After": "30"})
+
+    return receive
+
+
+def _take(hook: Connector, headers: dict[str, str], body: bytes, accept_events: AcceptEvents) -> JsonResponse:
+    """Check, read and keep. What was seen before is answered as a success and changes nothing: a sender repeats until it has one."""
+    module = connector.load(hook.kind)
+    module.verify(headers, body, hook.secret)
+    try:
+        parsed = module.parse(headers, body)
+        changes = [ledger.clean(row) for row in parsed.changes]
+    except UNREADABLE as error:
+        return _refusal(
+            400, "unreadable", f"Signed, but not as {hook.kind} writes it: {type(error).__name__}: {error}"[:300]
+        )
+    if not changes and not parsed.events:
+        return JsonResponse({"success": True, "changes": 0, "events": 0})
+    try:
+        with transaction.atomic():
+            _remember(hook, module.delivery_id(headers), body)
+            for fields in changes:
+                ledger.upsert(hook.project, fields)
+            if parsed.events:
+                accept_events(hook.project_id, parsed.events)
+    except _Seen:
+        return JsonResponse({"success": True, "repeated": True})
+    return JsonResponse({"success": True, "changes": len(changes), "events": len(parsed.events)})
+
+
+class _Seen(Exception):
+    """This delivery, or the same body under another name, was taken before."""
+
+
+def _remember(hook: Connector, delivery_id: str, body: bytes) -> None:
+    """The body's own digest catches a replay under a new id, for senders whose signature covers the body alone."""
+    now = clock.now()
+    keys = {hashlib.sha256(body).hexdigest()}
+    if delivery_id:
+        keys.add(hashlib.sha256(b"id:" + delivery_id.encode()).hexdigest())
+    HookDelivery.objects.filter(connector=hook, at__lt=now - REMEMBERED).delete()
+    if HookDelivery.objects.filter(connector=hook, key__in=keys).exists():
+        raise _Seen
+    try:
+        with transaction.atomic():
+            HookDelivery.objects.bulk_create(HookDelivery(connector=hook, key=key, at=now) for key in keys)
+    except IntegrityError:
+        raise _Seen from None
+    Connector.objects.filter(pk=hook.pk).update(last_seen_at=now)
+
+
+def _refusal(status: int, code: str, message: str, **headers: str) -> JsonResponse:
+    return JsonResponse({"code": code, "message": message}, status=status, headers=headers)
