@@ -40,10 +40,12 @@ def points(events: Iterable[Event], funnel: FunnelDef, tie: Callable[[Event], in
                   if any(actor(o) == actor(e) and o.channel != "server" for o in everything)}  # fmt: skip
     found: list[Point] = []
     for session in sessions(everything, tie):
-        for multi, value in [("", ""), *sorted({("sku", item.sku) for e in session for item in e.items
-                                           if is_moment(e, everything) or any(matches(e, step) for step in funnel.steps)})]:
-            part = [e for e in session if not multi or not e.items or value in {item.sku for item in e.items}]
-            found += walk(session, part, funnel, multi, value, everything, first_seen, tie)
+        found += walk(session, session, funnel, "", "", everything, first_seen)
+        telling = [e for e in session if is_moment(e, everything) or any(matches(e, step) for step in funnel.steps)]
+        for sku in {item.sku for e in telling for item in e.items}:
+            part = [e for e in session if not e.items or sku in {item.sku for item in e.items}]
+            since = min(e.ts for e in telling if sku in {item.sku for item in e.items})
+            found += [p for p in walk(session, part, funnel, "sku", sku, everything, first_seen) if p.at >= since]
     return found
 
 
@@ -77,7 +79,7 @@ def sessions(events: Sequence[Event], tie: Callable[[Event], int]) -> list[list[
 
 def walk(
     session: list[Event], part: list[Event], funnel: FunnelDef, multi: str, value: str, everything: list[Event],
-    first_seen: dict[str, int], tie: Callable[[Event], int],
+    first_seen: dict[str, int],
 ) -> list[Point]:  # fmt: skip
     """Greedy arrivals of one session (part) for each entry, and its noteworthy events."""
     visitor = min(actor(shopper(e, everything)) for e in session)

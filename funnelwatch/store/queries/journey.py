@@ -10,7 +10,8 @@ The rules, which the property tests restate in plain Python:
   the window, before the first exclusion event.
 * Dimensions at a point are those known by then: a session's first non-empty value, a step dimension's last.
 * `known_at` is the latest receipt of the events an arrival rests on.
-* Multi-valued dimensions: one funnel for each value, of the events that carry the value or carry none.
+* Multi-valued dimensions: one funnel for each value, of the events that carry the value or carry none, counted from where the
+  session first met the value.
 
 All of it looks back no further than window + re-entry, so a minute costs the same whatever the history, and any split of a range into
 chunks gives the same rows. (A session active without pause for longer than that may get its dimensions from its later part.)
@@ -111,7 +112,7 @@ SELECT
     {self._dimensions_at_point()}
 FROM ({self._points()})
 ARRAY JOIN points AS p
-WHERE p.at >= {{from:Int64}} AND p.at < {{to:Int64}}
+WHERE p.at >= {{from:Int64}} AND p.at < {{to:Int64}} AND p.at >= since
 """
 
     def _orders(self) -> str:
@@ -175,15 +176,21 @@ WHERE p.at >= {{from:Int64}} AND p.at < {{to:Int64}}
         )
         last = ",\n            ".join(f"arraySort(groupArrayIf((ord, {d}), {d} != '')) AS a_{d}" for d in STEP_DIMENSIONS)
         counted = " OR ".join(["moment", *(f"s{k}" for k in range(1, count + 1))])
-        families = [f"arrayMap(v -> ({i}, v), groupUniqArrayArrayIf(vals[{i}], {counted}))" for i in range(1, len(self.multi) + 1)]
-        values = f"arrayConcat([(0, '')], {', '.join(families)})" if families else "[(0, '')]"
+        families = [
+            f"arrayMap((value, since) -> ({i}, value, since), seen_{i}.1, seen_{i}.2)" for i in range(1, len(self.multi) + 1)
+        ]
+        seen = "".join(
+            f"minMapIf(vals[{i}], arrayWithConstant(length(vals[{i}]), t), {counted}) AS seen_{i},\n            "
+            for i in range(1, len(self.multi) + 1)
+        )
+        values = f"arrayConcat([(0, '', toInt64(0))], {', '.join(families)})" if families else "[(0, '', toInt64(0))]"
         return f"""
         SELECT actor, session, min(t) AS began, min(visitor) AS visitor,
             {steps},
             arraySort(groupArrayIf((t, received, vals), excluded)) AS exclusions,
             arrayCompact(m -> m.2, arraySort(m -> (m.2, m.3), groupArrayIf((t, message_id, received, name, error_code, order_id,
                 ifNull(value, toDecimal64(0, 4)), units, duration_ms, vals), moment))) AS moments,
-            {values} AS family_values,
+            {seen}{values} AS family_values,
             {first},
             {last}
         FROM ({self._events()})
@@ -235,7 +242,8 @@ WHERE p.at >= {{from:Int64}} AND p.at < {{to:Int64}}
                 arrayFilter((t, before) -> t - before > {{reentry:Int64}}, firsts,
                             arrayPopBack(arrayPushFront(firsts, toInt64(-{2**60})))) AS entries
             FROM (
-                SELECT *, arrayJoin(family_values) AS family_value, family_value.1 AS family, family_value.2 AS multi_value
+                SELECT *, arrayJoin(family_values) AS family_value, family_value.1 AS family, family_value.2 AS multi_value,
+                    family_value.3 AS since
                 FROM ({self._sessions()}) AS sessions
                 LEFT JOIN ({self._first_seen()}) AS seen ON visitor = n_visitor
             )

@@ -24,3 +24,16 @@ def counted(client: Client, project_id: int, since_ms: int, until_ms: int) -> li
         """,
         {"project": project_id, "from": since_ms, "to": until_ms},
     ).dicts()
+
+
+def span(client: Client, project_id: int) -> tuple[int, int] | None:
+    """Times of the first and the last event (epoch milliseconds); None while there is none."""
+    rows = client.query(
+        """
+        SELECT count(), toUnixTimestamp64Milli(min(ts)), toUnixTimestamp64Milli(max(ts))
+        FROM events WHERE project_id = {project:UInt32} AND NOT test
+        """,
+        {"project": project_id},
+    )
+    count, first, last = next(iter(rows))
+    return (int(first), int(last)) if count else None
