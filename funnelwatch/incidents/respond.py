@@ -1,7 +1,7 @@
 """What people do to an incident: acknowledge, take over, end, comment, judge. Pages and API both act through here.
 
 Every act is one transaction: a conditional update (so that of two people who press at once one wins and the other is
-told), a timeline row and an audit row.
+told), a timeline row, an audit row, and rows for the channels that have to hear of it.
 """
 
 from dataclasses import dataclass
@@ -11,6 +11,7 @@ from django.contrib.auth.models import AbstractBaseUser
 from django.db import transaction
 
 from funnelwatch.core import clock
+from funnelwatch.incidents import deliveries
 from funnelwatch.incidents.models import Feedback, Incident, TimelineEntry
 from funnelwatch.projects.models import AuditRow
 
@@ -59,8 +60,9 @@ def set_status(incident: Incident, status: str, actor: Actor, note: str = "") ->
         if not Incident.objects.filter(pk=incident.pk, status__in=sources).update(**changes):
             incident.refresh_from_db()
             raise _refusal(incident, status, kind)
+        incident.refresh_from_db()
         _record(incident, actor, kind, f"{text}: {note}" if note else text, {"status": status})
-    incident.refresh_from_db()
+        _tell(incident)
 
 
 def assign(incident: Incident, user: AbstractBaseUser, actor: Actor, seen: int | None) -> None:
@@ -83,8 +85,8 @@ def comment(incident: Incident, text: str, actor: Actor) -> None:
         _record(incident, actor, "comment", text, {})
 
 
-def judge(incident: Incident, verdict: str, actor: Actor, note: str = "") -> None:
-    """Say whether the alert was right (`real`, `false_alarm`, `expected`). The last word of a person counts.
+def judge(incident: Incident, verdict: str, actor: Actor, note: str = "") -> Feedback:
+    """Say whether the alert was right (`real`, `false_alarm`, `expected`). The last word of a person counts. Returns the answer kept.
 
     A false alarm or an expected event withdraws the incident; calling it real takes such a withdrawal back.
     Raises NotPossible for another verdict.
@@ -93,14 +95,18 @@ def judge(incident: Incident, verdict: str, actor: Actor, note: str = "") -> Non
     if verdict not in texts:
         raise NotPossible(f"A verdict is one of {', '.join(texts)}, not {verdict!r}.")
     with transaction.atomic():
-        Feedback.objects.create(incident=incident, user=actor.user, verdict=verdict, note=note[:1000])
+        row = Feedback.objects.create(incident=incident, user=actor.user, verdict=verdict, note=note[:1000])
         if verdict == "real":
             Incident.objects.filter(pk=incident.pk, status__in=("expected", "false_alarm")).update(status="resolved")
         else:
-            ended = incident.resolved_at or clock.now()
-            Incident.objects.filter(pk=incident.pk).update(status=verdict, resolved_at=ended)
+            was_open = incident.is_open
+            Incident.objects.filter(pk=incident.pk).update(status=verdict, resolved_at=incident.resolved_at or clock.now())
+            incident.refresh_from_db()
+            if was_open:
+                _tell(incident)
         _record(incident, actor, "feedback", f"{texts[verdict]}: {note}" if note else texts[verdict], {"verdict": verdict})
     incident.refresh_from_db()
+    return row
 
 
 def _refusal(incident: Incident, status: str, kind: str) -> Exception:
@@ -109,6 +115,14 @@ def _refusal(incident: Incident, status: str, kind: str) -> Exception:
         name = entry.actor if entry else "Someone"
         return ActedFirst(f"{name} was first: this incident is {status.replace('_', ' ')} already.", entry.at if entry else None)
     return NotPossible(f"INC-{incident.pk} is {incident.status.replace('_', ' ')}; it cannot become {status.replace('_', ' ')}.")
+
+
+def _tell(incident: Incident) -> None:
+    """News for the channels that heard of the opening: someone takes care, or it is over."""
+    if incident.status == "acknowledged":
+        deliveries.follow_up(incident, "acknowledged", clock.now())
+    elif incident.status in CLOSED:
+        deliveries.follow_up(incident, "resolved", clock.now())
 
 
 def _record(incident: Incident, actor: Actor, kind: str, text: str, data: dict[str, str]) -> None:

@@ -3,13 +3,11 @@
 import json
 import logging
 from collections.abc import Callable
-from functools import cache
 from typing import TypeVar
 
-from django.conf import settings
-
+from funnelwatch import pipeline
 from funnelwatch.projects.models import Project
-from funnelwatch.store.client import Client, StoreUnavailable, connect
+from funnelwatch.store.client import Client, StoreUnavailable
 from funnelwatch.store.queries import states
 from funnelwatch.web.payloads import OVERVIEW, Overview
 
@@ -17,10 +15,9 @@ T = TypeVar("T")
 log = logging.getLogger(__name__)
 
 
-@cache
 def client() -> Client:
-    """The event store of this process."""
-    return connect(settings.CLICKHOUSE_URL.removeprefix("chdb://"))
+    """The event store of this process. Raises StoreUnavailable."""
+    return pipeline.runtime().client
 
 
 def overview(project: Project) -> Overview | None:

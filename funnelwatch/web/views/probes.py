@@ -5,10 +5,10 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
+from funnelwatch import pipeline
 from funnelwatch.incidents.models import Incident
 from funnelwatch.incidents.respond import OPEN
 from funnelwatch.store.client import StoreError
-from funnelwatch.web import hooks
 from funnelwatch.web.data import stored
 
 
@@ -22,11 +22,10 @@ def healthz(request: HttpRequest) -> HttpResponse:
 @never_cache
 @require_safe
 def readyz(request: HttpRequest) -> HttpResponse:
-    """Both stores answer and every registered check holds; else 503 with what is wrong by name."""
-    found = {"database": _database(), "event_store": _event_store()} | {name: check() for name, check in hooks.checks.items()}
-    wrong = {name: text for name, text in found.items() if text}
-    checks = {name: text or "ok" for name, text in found.items()}
-    return JsonResponse({"ok": not wrong, "checks": checks}, status=503 if wrong else 200)
+    """Both stores answer and the spool drains; else 503 with what is wrong, by name."""
+    found = {"database": _database(), "event_store": _event_store(), "spool": pipeline.ingest_status().get("last_error", "")}
+    wrong = any(found.values())
+    return JsonResponse({"ok": not wrong, "checks": {name: text or "ok" for name, text in found.items()}}, status=503 if wrong else 200)
 
 
 @never_cache
@@ -35,7 +34,7 @@ def metrics(request: HttpRequest) -> HttpResponse:
     """Prometheus text."""
     count = Incident.objects.filter(run_id="", status__in=OPEN).count()
     own = f"# TYPE funnelwatch_open_incidents gauge\nfunnelwatch_open_incidents {count}\n"
-    return HttpResponse("".join([own, *(part() for part in hooks.metrics)]), content_type="text/plain; version=0.0.4; charset=utf-8")
+    return HttpResponse(own + pipeline.metrics_text(), content_type="text/plain; version=0.0.4; charset=utf-8")
 
 
 def _database() -> str:

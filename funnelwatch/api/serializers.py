@@ -1,0 +1,179 @@
+"""Rows as JSON. Secrets go in and never come out; times are ISO 8601 UTC."""
+
+from typing import Any
+
+from rest_framework import serializers
+
+from funnelwatch.alert.channel import check_config
+from funnelwatch.core.funnel import parse_steps
+from funnelwatch.core.vocabulary import CHANGE_KINDS, SEVERITIES
+from funnelwatch.incidents.models import Delivery, Feedback, PlaybookStep
+from funnelwatch.projects.models import ApiToken, AuditRow, ChangeRow, Channel, Connector, Funnel, Member, Project, WriteKey, steps_to_json
+
+
+class ProjectSerializer(serializers.ModelSerializer):
+    class Meta:
+        model = Project
+        fields = (
+            "id", "name", "title", "timezone", "currency", "honour_dnt", "honour_gpc", "property_deny_list", "excluded_addresses",
+            "retention_days", "created_at",
+        )  # fmt: skip
+        read_only_fields = ("name", "created_at")
+
+
+class KeySerializer(serializers.ModelSerializer):
+    allowed_origins = serializers.ListField(child=serializers.RegexField(r"^https?://[^/]+$"), required=False)
+
+    class Meta:
+        model = WriteKey
+        fields = ("id", "key", "name", "allowed_origins", "created_at", "revoked_at")
+        read_only_fields = ("key", "created_at", "revoked_at")
+
+
+class TokenSerializer(serializers.ModelSerializer):
+    """`token` is there in the answer that makes it, and never again."""
+
+    token = serializers.CharField(read_only=True, required=False)
+
+    class Meta:
+        model = ApiToken
+        fields = ("id", "name", "role", "hint", "token", "created_at", "last_used_at", "revoked_at")
+        read_only_fields = ("hint", "created_at", "last_used_at", "revoked_at")
+
+
+class MemberSerializer(serializers.ModelSerializer):
+    username = serializers.CharField(source="user.username")
+    email = serializers.EmailField(source="user.email", read_only=True)
+
+    class Meta:
+        model = Member
+        fields = ("id", "username", "email", "role")
+
+
+class FunnelSerializer(serializers.ModelSerializer):
+    """`steps` is a list of `{name, events, filters}` or the short form `"a>b>c"`."""
+
+    steps = serializers.JSONField()
+
+    class Meta:
+        model = Funnel
+        fields = ("id", "name", "version", "steps", "exclusions", "window_minutes", "count_by", "active", "created_at")
+        read_only_fields = ("version", "active", "created_at")
+
+    def validate_steps(self, value: Any) -> list[dict[str, Any]]:
+        if isinstance(value, str):
+            try:
+                return steps_to_json(parse_steps(value))
+            except ValueError as error:
+                raise serializers.ValidationError(str(error)) from error
+        steps = StepSerializer(data=value, many=True)
+        steps.is_valid(raise_exception=True)
+        names = [step["name"] for step in steps.validated_data]
+        if len(names) < 2 or len(set(names)) != len(names):
+            raise serializers.ValidationError("A funnel needs at least two steps with different names.")
+        return [dict(step) for step in steps.validated_data]
+
+    def validate_exclusions(self, value: Any) -> list[dict[str, Any]]:
+        steps = StepSerializer(data=value, many=True)
+        steps.is_valid(raise_exception=True)
+        return [dict(step) for step in steps.validated_data]
+
+
+class FilterSerializer(serializers.Serializer):
+    property = serializers.CharField(max_length=100)
+    values = serializers.ListField(child=serializers.CharField(max_length=200), min_length=1)
+    negate = serializers.BooleanField(default=False)
+
+
+class StepSerializer(serializers.Serializer):
+    name = serializers.CharField(max_length=60)
+    events = serializers.ListField(child=serializers.CharField(max_length=100), min_length=1)
+    filters = FilterSerializer(many=True, default=list)
+
+
+class ChangeSerializer(serializers.ModelSerializer):
+    """Answers and documentation; what comes in is checked by `changes.ledger`, as in every other way in."""
+
+    kind = serializers.ChoiceField(choices=CHANGE_KINDS)
+
+    class Meta:
+        model = ChangeRow
+        fields = (
+            "id", "kind", "title", "started_at", "ended_at", "known_at", "source", "external_id", "url", "author", "scope", "planned",
+            "expected_effect", "revert",
+        )  # fmt: skip
+        validators = ()  # the same (source, external_id) again is an update
+
+
+class ConnectorSerializer(serializers.ModelSerializer):
+    """`secret` is there in the answer that makes it, and never again."""
+
+    path = serializers.SerializerMethodField()
+
+    class Meta:
+        model = Connector
+        fields = ("id", "kind", "hook_id", "path", "created_at", "last_seen_at", "disabled_at")
+        read_only_fields = ("hook_id", "created_at", "last_seen_at", "disabled_at")
+
+    def get_path(self, connector: Connector) -> str:
+        return f"/hooks/{connector.kind}/{connector.hook_id}"
+
+
+class ChannelSerializer(serializers.ModelSerializer):
+    """`config` is written, never read."""
+
+    config = serializers.JSONField(write_only=True)
+    min_severity = serializers.ChoiceField(choices=SEVERITIES, default="low")
+
+    class Meta:
+        model = Channel
+        fields = ("id", "kind", "name", "config", "min_severity", "disabled_reason", "created_at")
+        read_only_fields = ("disabled_reason", "created_at")
+
+    def validate(self, data: dict[str, Any]) -> dict[str, Any]:
+        kind = data.get("kind") or self.instance.kind
+        config = data.get("config", self.instance.config if self.instance else {})
+        if not isinstance(config, dict):
+            raise serializers.ValidationError({"config": ["This is an object."]})
+        try:
+            check_config(kind, config)
+        except ValueError as error:
+            raise serializers.ValidationError({"config": [str(error)]}) from error
+        return data
+
+
+class DeliverySerializer(serializers.ModelSerializer):
+    channel = serializers.CharField(source="channel.name")
+    kind = serializers.CharField(source="channel.kind")
+
+    class Meta:
+        model = Delivery
+        fields = ("id", "incident", "channel", "kind", "event", "created_at", "attempts", "next_try_at", "sent_at", "failed_at", "error", "external_ref")
+
+
+class PlaybookStepSerializer(serializers.ModelSerializer):
+    class Meta:
+        model = PlaybookStep
+        fields = ("id", "incident", "position", "playbook", "title", "detail", "automatic", "done_at")
+
+
+class FeedbackSerializer(serializers.ModelSerializer):
+    user = serializers.CharField(source="user.username", read_only=True, default=None)
+
+    class Meta:
+        model = Feedback
+        fields = ("id", "incident", "verdict", "note", "user", "at")
+        read_only_fields = ("at",)
+
+
+class AuditSerializer(serializers.ModelSerializer):
+    class Meta:
+        model = AuditRow
+        fields = ("id", "at", "actor", "action", "target", "data")
+
+
+class IncidentUpdateSerializer(serializers.Serializer):
+    """What may be changed of an incident."""
+
+    status = serializers.ChoiceField(choices=("acknowledged", "mitigated", "resolved", "expected", "false_alarm"), required=False)
+    note = serializers.CharField(max_length=1000, required=False, allow_blank=True)

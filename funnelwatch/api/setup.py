@@ -1,0 +1,172 @@
+"""Projects, keys, tokens, members, funnels, channels and connectors."""
+
+from typing import Any
+
+from django.contrib.auth import get_user_model
+from django.db import models
+from drf_spectacular.utils import OpenApiParameter, extend_schema
+from rest_framework import mixins, status
+from rest_framework.decorators import action
+from rest_framework.exceptions import ValidationError
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.serializers import BaseSerializer
+
+from funnelwatch.api import scope, serializers
+from funnelwatch.api.base import Scoped
+from funnelwatch.core import clock
+from funnelwatch.projects.models import ApiToken, Channel, Connector, Funnel, Member, Project, WriteKey
+
+PROJECT = OpenApiParameter("project", str, description="Name of the project, for members of several.")
+
+
+class Projects(mixins.ListModelMixin, mixins.RetrieveModelMixin, mixins.UpdateModelMixin, Scoped):
+    """The shops the caller may see."""
+
+    queryset = Project.objects.all()
+    serializer_class = serializers.ProjectSerializer
+    http_method_names = ("get", "patch", "head", "options")
+    project_path, noun = "pk", "project"
+
+    def project_of(self, row: models.Model) -> Project:
+        return row  # type: ignore[return-value]
+
+    def perform_update(self, serializer: BaseSerializer) -> None:
+        self.note(serializer.save(), "changed", fields=sorted(serializer.validated_data))
+
+
+class Created(mixins.ListModelMixin, mixins.RetrieveModelMixin, mixins.CreateModelMixin, Scoped):
+    """Rows that are made in a project and listed."""
+
+    def perform_create(self, serializer: BaseSerializer) -> None:
+        self.note(serializer.save(project=scope.project(self.request)), "created")
+
+
+class Revocable(Created):
+    """Keys and tokens: deleting revokes, so that the past stays explained."""
+
+    @extend_schema(responses={204: None})
+    def destroy(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        row = self.get_object()
+        type(row).objects.filter(pk=row.pk, revoked_at=None).update(revoked_at=clock.now())
+        self.note(row, "revoked")
+        return Response(status=status.HTTP_204_NO_CONTENT)
+
+
+class Keys(Revocable):
+    """Write keys: they go into the shop's page and can only send."""
+
+    queryset = WriteKey.objects.all()
+    serializer_class = serializers.KeySerializer
+    noun = "key"
+
+    @action(detail=True, methods=["post"])
+    def rotate(self, request: Request, pk: str) -> Response:
+        """A second key with the same settings; revoke the first once the shop uses the new one."""
+        old = self.get_object()
+        new = WriteKey.objects.create(project=old.project, name=old.name, allowed_origins=old.allowed_origins)
+        self.note(new, "rotated", old=old.pk)
+        return Response(self.get_serializer(new).data, status=status.HTTP_201_CREATED)
+
+
+class Tokens(Revocable):
+    """API tokens. The text is in the answer that makes one, and nowhere else. Only admins see them."""
+
+    queryset = ApiToken.objects.all()
+    serializer_class = serializers.TokenSerializer
+    noun = "token"
+
+    def perform_create(self, serializer: BaseSerializer) -> None:
+        token, text = ApiToken.issue(scope.project(self.request), **serializer.validated_data)
+        token.token = text
+        serializer.instance = token
+        self.note(token, "created", role=token.role)
+
+
+class Members(mixins.UpdateModelMixin, mixins.DestroyModelMixin, Created):
+    """People and their roles. A person must have an account; `funnelwatch init` or Settings makes one."""
+
+    queryset = Member.objects.select_related("user", "project")
+    serializer_class = serializers.MemberSerializer
+    http_method_names = ("get", "post", "patch", "delete", "head", "options")
+    noun = "member"
+
+    def perform_create(self, serializer: BaseSerializer) -> None:
+        name = serializer.validated_data["user"]["username"]
+        user = get_user_model().objects.filter(username=name).first()
+        if user is None:
+            raise ValidationError({"username": ["There is no such account."]})
+        project, role = scope.project(self.request), serializer.validated_data.get("role", Member.Role.VIEWER)
+        if Member.objects.filter(user=user, project=project).exists():
+            raise ValidationError({"username": ["Already a member; change the role with PATCH."]})
+        serializer.instance = Member.objects.create(user=user, project=project, role=role)
+        self.note(serializer.instance, "added", username=name, role=role)
+
+    def perform_update(self, serializer: BaseSerializer) -> None:
+        role = serializer.validated_data.get("role", serializer.instance.role)
+        self._keep_one_admin(serializer.instance, role)
+        Member.objects.filter(pk=serializer.instance.pk).update(role=role)
+        serializer.instance.role = role
+        self.note(serializer.instance, "changed", role=role)
+
+    def perform_destroy(self, instance: Member) -> None:
+        self._keep_one_admin(instance, None)
+        self.note(instance, "removed", username=instance.user.get_username())
+        instance.delete()
+
+    def _keep_one_admin(self, member: Member, role: str | None) -> None:
+        others = Member.objects.filter(project=member.project, role=Member.Role.ADMIN).exclude(pk=member.pk)
+        if member.role == Member.Role.ADMIN and role != Member.Role.ADMIN and not others.exists():
+            raise ValidationError({"role": ["A project keeps at least one admin."]})
+
+
+class Channels(mixins.UpdateModelMixin, mixins.DestroyModelMixin, Created):
+    """Where alerts go. `config` is written and never shown."""
+
+    queryset = Channel.objects.select_related("project")
+    serializer_class = serializers.ChannelSerializer
+    http_method_names = ("get", "post", "patch", "delete", "head", "options")
+    noun = "channel"
+
+    def perform_update(self, serializer: BaseSerializer) -> None:
+        self.note(serializer.save(disabled_reason=""), "changed", fields=sorted(serializer.validated_data))
+
+    def perform_destroy(self, instance: Channel) -> None:
+        self.note(instance, "deleted")
+        instance.delete()
+
+
+class Connectors(Created):
+    """Sources of changes and orders by webhook. The secret is in the answer that makes one, and nowhere else."""
+
+    queryset = Connector.objects.select_related("project")
+    serializer_class = serializers.ConnectorSerializer
+    noun = "connector"
+
+    def create(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        answer = super().create(request, *args, **kwargs)
+        answer.data["secret"] = Connector.objects.get(pk=answer.data["id"]).secret
+        return answer
+
+    @extend_schema(responses={204: None})
+    def destroy(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        row = self.get_object()
+        Connector.objects.filter(pk=row.pk, disabled_at=None).update(disabled_at=clock.now())
+        self.note(row, "disabled")
+        return Response(status=status.HTTP_204_NO_CONTENT)
+
+
+class Funnels(Created):
+    """Funnel versions. Posting under a name that exists makes its next version and watches that one."""
+
+    queryset = Funnel.objects.select_related("project")
+    serializer_class = serializers.FunnelSerializer
+    noun = "funnel"
+
+    def perform_create(self, serializer: BaseSerializer) -> None:
+        project = scope.project(self.request)
+        name = serializer.validated_data.get("name", "storefront")
+        versions = Funnel.objects.filter(project=project, name=name)
+        last = versions.aggregate(last=models.Max("version"))["last"] or 0
+        versions.update(active=False)
+        self.note(serializer.save(project=project, version=last + 1), "created", version=last + 1)

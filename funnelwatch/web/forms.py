@@ -1,0 +1,117 @@
+"""What people may change about a shop, checked."""
+
+from typing import Any
+
+from django import forms
+from django.core.exceptions import ValidationError
+
+from funnelwatch.alert.channel import CHANNELS, check_config
+from funnelwatch.core.funnel import parse_steps
+from funnelwatch.core.vocabulary import SEVERITIES
+from funnelwatch.projects.models import Channel, Funnel, Member, Project, steps_to_json
+
+#: What each kind of channel asks for: (field, label, secret, placeholder). Required ones come from the channel's own module.
+CHANNEL_FIELDS = {
+    "slack": (
+        ("channel", "Channel", False, "#checkout-alerts"),
+        ("token", "Bot token", True, "xoxb-…"),
+        ("signing_secret", "Signing secret, for buttons in messages (optional)", True, ""),
+    ),
+    "pagerduty": (("routing_key", "Integration key (Events API v2)", True, ""),),
+    "email": (("to", "Addresses, separated by commas", False, "oncall@example.com"),),
+    "webhook": (("url", "Address", False, "https://example.com/hook"), ("secret", "Signing secret", True, "")),
+}
+
+
+class ProjectForm(forms.ModelForm):
+    """Name, zone and currency."""
+
+    class Meta:
+        model = Project
+        fields = ("title", "timezone", "currency")
+
+
+class KeyForm(forms.Form):
+    """A write key."""
+
+    name = forms.CharField(max_length=60)
+    origins = forms.CharField(max_length=1000, required=False)
+
+    def clean_origins(self) -> list[str]:
+        """Origins as browsers send them: scheme and host, no path."""
+        origins = [part.strip().rstrip("/") for part in self.cleaned_data["origins"].split(",") if part.strip()]
+        wrong = [origin for origin in origins if not origin.startswith(("http://", "https://")) or origin.count("/") != 2]
+        if wrong:
+            raise ValidationError(f"Write an origin like https://shop.example.com, not {wrong[0]}")
+        return origins
+
+
+class TokenForm(forms.Form):
+    """An API token."""
+
+    name = forms.CharField(max_length=60)
+    role = forms.ChoiceField(choices=Member.Role.choices)
+
+
+class MemberForm(forms.Form):
+    """A person and the role."""
+
+    username = forms.CharField(max_length=150)
+    role = forms.ChoiceField(choices=Member.Role.choices)
+
+
+class FunnelForm(forms.Form):
+    """Steps as `a > b > c` and the window."""
+
+    steps = forms.CharField(max_length=1000)
+    window_minutes = forms.IntegerField(min_value=1, max_value=10_080)
+
+    def clean_steps(self) -> list[dict[str, Any]]:
+        """The JSON form of the steps."""
+        try:
+            return steps_to_json(parse_steps(self.cleaned_data["steps"]))
+        except ValueError as error:
+            raise ValidationError(str(error)) from error
+
+    def save(self, project: Project, name: str) -> Funnel:
+        """A new version of the funnel; the old one stays for the history it counted."""
+        last = Funnel.objects.filter(project=project, name=name).order_by("-version").first()
+        steps, window = self.cleaned_data["steps"], self.cleaned_data["window_minutes"]
+        if last and last.active and _same_events(last.steps, steps) and last.window_minutes == window:
+            return last
+        Funnel.objects.filter(project=project, name=name).update(active=False)
+        kept = {step["name"]: step for step in last.steps} if last else {}
+        return Funnel.objects.create(
+            project=project, name=name, version=last.version + 1 if last else 1, window_minutes=window,
+            steps=[kept.get(step["name"], step) for step in steps], count_by=last.count_by if last else "session",
+            exclusions=last.exclusions if last else [],
+        )  # fmt: skip
+
+
+class ChannelForm(forms.Form):
+    """A channel of one kind; which fields there are depends on it."""
+
+    kind = forms.ChoiceField(choices=[(kind, kind) for kind in CHANNELS])
+    name = forms.CharField(max_length=60)
+    min_severity = forms.ChoiceField(choices=[(name, name) for name in SEVERITIES])
+
+    def clean(self) -> dict[str, Any]:
+        """Adds `config`; raises ValidationError with what the kind needs."""
+        cleaned = super().clean()
+        names = [field for field, *_ in CHANNEL_FIELDS.get(cleaned.get("kind", ""), ())]
+        config: dict[str, Any] = {name: self.data.get(name, "").strip()[:1000] for name in names if self.data.get(name, "").strip()}
+        if cleaned.get("kind") == "email" and "to" in config:
+            config["to"] = [part.strip() for part in config["to"].split(",") if part.strip()]
+        try:
+            check_config(cleaned.get("kind", ""), config)
+        except ValueError as error:
+            raise ValidationError(str(error)) from error
+        return cleaned | {"config": config}
+
+    def save(self, project: Project) -> Channel:
+        """The new channel."""
+        return Channel.objects.create(project=project, **{name: self.cleaned_data[name] for name in ("kind", "name", "min_severity", "config")})
+
+
+def _same_events(one: list[dict[str, Any]], other: list[dict[str, Any]]) -> bool:
+    return [step["name"] for step in one] == [step["name"] for step in other]
