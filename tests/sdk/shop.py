@@ -172,10 +172,11 @@ def _handler_for(server: Server) -> type[BaseHTTPRequestHandler]:
 
         def do_POST(self) -> None:
             raw = self.rfile.read(int(self.headers["Content-Length"]))
-            if self.path != "/v1/batch":
-                self.reply(*server.pages.get(self.path, (404, {}, b"")))
+            path = self.path.partition("?")[0]
+            if path != "/v1/batch":
+                self.reply(*server.pages.get(path, (404, {}, b"")))
                 return
-            answer = server.take(Post(time.monotonic(), self.path, dict(self.headers), raw))
+            answer = server.take(Post(time.monotonic(), path, dict(self.headers), raw))
             if answer.hold:
                 answer.hold.wait(20)
             if answer.reset:
