@@ -1,0 +1,388 @@
+"""The Python SDK against a local server that fails in every way a server can."""
+
+import base64
+import contextlib
+import gzip
+import json
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta, timezone
+from decimal import Decimal
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+
+ROOT = Path(__file__).parents[2]
+SDK = ROOT / "sdk" / "python"
+sys.path.insert(0, str(SDK))
+
+from funnelwatch_sdk import Client, Dropped, NotDelivered, Rejected  # noqa: E402 (not installed beside the product)
+
+SCHEMA = jsonschema.Draft202012Validator(json.loads((ROOT / "sdk/contract/batch.schema.json").read_text()))
+
+
+@dataclass
+class Collector:
+    """What arrived, and what to answer next: a status, `(status, headers, body)`, "reset" or "slow"."""
+
+    url: str = ""
+    batches: list[dict[str, Any]] = field(default_factory=list)
+    times: list[float] = field(default_factory=list)
+    requests: list[tuple[str, dict[str, str], int]] = field(default_factory=list)
+    script: list[Any] = field(default_factory=list)
+
+    @property
+    def events(self) -> list[dict[str, Any]]:
+        return [event for batch in self.batches for event in batch["batch"]]
+
+    @property
+    def ids(self) -> set[str]:
+        return {event["messageId"] for event in self.events}
+
+
+@pytest.fixture
+def collector() -> Iterator[Collector]:
+    state = Collector()
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            raw = self.rfile.read(int(self.headers["Content-Length"]))
+            body = gzip.decompress(raw) if self.headers.get("Content-Encoding") == "gzip" else raw
+            answer = state.script.pop(0) if state.script else 200
+            state.times.append(time.monotonic())
+            state.requests.append((self.path, {key.lower(): value for key, value in self.headers.items()}, len(raw)))
+            status, headers, content = answer if isinstance(answer, tuple) else (answer, {}, b'{"success": true}')
+            if status in (200, "reset", "slow"):  # stored, whatever the client hears of it
+                state.batches.append(json.loads(body))
+            if status == "reset":
+                self.close_connection = True
+                self.connection.close()
+                return
+            if status == "slow":
+                time.sleep(0.6)
+                status = 200
+            self.send_response(status)
+            for key, value in headers.items():
+                self.send_header(key, value)
+            self.send_header("Content-Length", str(len(content)))
+            self.end_headers()
+            self.wfile.write(content)
+
+        def log_message(self, *args: Any) -> None:
+            pass
+
+        def handle(self) -> None:
+            with contextlib.suppress(ConnectionError):  # the client had given up waiting
+                super().handle()
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.daemon_threads = True
+    state.url = f"http://127.0.0.1:{server.server_port}"
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+    thread.start()
+    yield state
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+@pytest.fixture
+def errors() -> list[Exception]:
+    return []
+
+
+@pytest.fixture
+def connect(collector: Collector, errors: list[Exception]) -> Iterator[Callable[..., Client]]:
+    clients = []
+
+    def _connect(**options: Any) -> Client:
+        defaults = {
+            "flush_interval": 0.05,
+            "first_wait": 0.02,
+            "timeout": 2.0,
+            "exit_timeout": 2.0,
+            "on_error": errors.append,
+        }
+        clients.append(Client("wk_test", collector.url, **(defaults | options)))
+        return clients[-1]
+
+    yield _connect
+    for client in clients:
+        client.close(0.1)
+
+
+def test_a_batch_is_gzipped_authenticated_and_shaped_as_the_contract_says(collector, connect, errors):
+    client = connect()
+    for n in range(40):
+        client.track("gift_wrapped", {"n": n}, user_id="customer-881")
+    client.identify("customer-881", {"plan": "loyalty"}, anonymous_id="a1")
+    client.page({"url": "https://shop.example/", "path": "/"}, anonymous_id="a1")
+    assert client.flush(5)
+    path, headers, size = collector.requests[0]
+    assert path == "/v1/batch"
+    assert headers["authorization"] == "Basic " + base64.b64encode(b"wk_test:").decode()
+    assert headers["content-encoding"] == "gzip"
+    assert size < len(json.dumps(collector.batches[0])) / 4
+    assert len(collector.ids) == 42
+    for batch in collector.batches:
+        SCHEMA.validate(batch)
+    assert {event["channel"] for event in collector.events} == {"server"}
+    assert errors == []
+
+
+def _same(sent: dict[str, Any], example: dict[str, Any]) -> None:
+    library = sent["context"].pop("library")
+    assert library == {"name": "funnelwatch-python", "version": "1.0.0"}
+    expected = {**example, "context": {key: value for key, value in example["context"].items() if key != "library"}}
+    assert {**sent, "messageId": ""} == {**expected, "messageId": ""}
+
+
+def test_the_commerce_calls_write_what_the_shared_examples_say(collector, connect):
+    examples = {
+        name: json.loads((ROOT / f"sdk/contract/examples/{name}_server.json").read_text())["message"]
+        for name in ("purchase", "refund", "payment_failed", "out_of_stock")
+    }
+    client = connect()
+
+    def at(name: str) -> dict[str, Any]:
+        return {"user_id": "customer-881", "timestamp": datetime.fromisoformat(examples[name]["timestamp"])}
+
+    items = examples["purchase"]["properties"]["items"]
+    client.purchase(
+        "ORD-70041", Decimal("89.01"), "INR", items=items, coupon="SPRING10", payment_method="card", payment_provider="razorpay",
+        shipping_method="express", **at("purchase"),
+    )  # fmt: skip
+    client.refund("ORD-70041", 19.9, "INR", **at("refund"))
+    client.payment_failed(
+        "ORD-70043",
+        "do_not_honor",
+        value=39.5,
+        currency="INR",
+        payment_method="card",
+        payment_provider="razorpay",
+        **at("payment_failed"),
+    )
+    client.stock("SKU-2210", "out_of_stock", name="Canvas belt", category="Accessories", **at("out_of_stock"))
+    client.flush(5)
+    SCHEMA.validate(collector.batches[0])
+    for event in collector.events:
+        _same(event, examples[event["event"]])
+
+
+def test_a_payment_result_is_a_failure_or_a_success(collector, connect):
+    client = connect()
+    client.payment_result("1", False, code="expired_card", value=3, currency="EUR")
+    client.payment_result("1", True, value=3, currency="EUR", payment_provider="stripe")
+    client.stock("SKU-1", "in_stock")
+    client.flush(5)
+    assert [event["event"] for event in collector.events] == ["payment_failed", "payment_succeeded", "stock_changed"]
+    assert collector.events[0]["properties"]["code"] == "expired_card"
+    assert [event["anonymousId"] for event in collector.events] == ["order-1", "order-1", "stock-SKU-1"]
+
+
+def test_an_order_told_twice_has_one_identity(collector, connect):
+    client = connect()
+    assert client.purchase("7", 10, "EUR") == client.purchase("7", 10, "EUR")
+    assert client.refund("7", 5, "EUR", refund_id="r1") == client.refund("7", 5, "EUR", refund_id="r1")
+    assert client.refund("7", 5, "EUR") != client.refund("7", 5, "EUR")
+
+
+def test_times_with_another_zone_are_sent_as_utc(collector, connect):
+    client = connect()
+    client.track(
+        "x", user_id="u", timestamp=datetime(2026, 3, 2, 19, 55, tzinfo=timezone(timedelta(hours=5, minutes=30)))
+    )
+    client.track("y", {"when": datetime(2026, 1, 1, tzinfo=UTC), "price": Decimal("1.10"), "tags": {"a"}}, user_id="u")
+    client.flush(5)
+    assert collector.events[0]["timestamp"] == "2026-03-02T14:25:00.000Z"
+    assert collector.events[1]["properties"] == {"when": "2026-01-01T00:00:00.000Z", "price": 1.1, "tags": ["a"]}
+
+
+@pytest.mark.parametrize(
+    "script", [[500, 500], [503], [408], ["reset"], [(429, {}, b"")], [(502, {}, b"<html>")]], ids=str
+)
+def test_a_passing_fault_is_tried_again_until_every_event_is_stored(collector, connect, errors, script):
+    collector.script = script
+    client = connect()
+    sent = {client.track("x", {"n": n}, user_id="u") for n in range(5)}
+    assert client.flush(5)
+    assert collector.ids == sent
+    assert errors == []
+
+
+def test_retry_after_is_obeyed(collector, connect):
+    collector.script = [(429, {"Retry-After": "1"}, b'{"code": "rate_limited", "message": "x"}')]
+    client = connect()
+    client.track("x", user_id="u")
+    assert client.flush(5)
+    assert 1.0 <= collector.times[1] - collector.times[0] < 1.6
+
+
+def test_an_answer_slower_than_the_time_out_is_asked_again_under_the_same_ids(collector, connect):
+    collector.script = ["slow"]
+    client = connect(timeout=0.2)
+    message = client.track("x", user_id="u")
+    assert client.flush(5)
+    assert len(collector.batches) == 2
+    assert collector.ids == {message}
+
+
+@pytest.mark.parametrize("status", [400, 401, 403, 413, 302])
+def test_a_refusal_is_not_repeated_and_is_reported(collector, connect, errors, status):
+    collector.script = [(status, {"Location": "/elsewhere"}, b'{"code": "unknown_key", "message": "no such key"}')]
+    client = connect()
+    client.track("x", user_id="u")
+    assert client.flush(5)
+    assert len(collector.requests) == 1
+    assert isinstance(errors[0], NotDelivered)
+    assert str(status) in str(errors[0])
+    assert "wk_test" not in str(errors[0])
+
+
+def test_it_gives_up_at_last_and_goes_on_with_what_comes_after(collector, connect, errors):
+    collector.script = [500] * 3
+    client = connect(max_tries=3)
+    client.track("lost", user_id="u")
+    client.flush(5)
+    client.track("kept", user_id="u")
+    client.flush(5)
+    assert [event["event"] for event in collector.events] == ["kept"]
+    assert "after 3 tries" in str(errors[0])
+
+
+def test_a_server_that_is_not_there_is_no_exception_for_the_shop(errors):
+    client = Client("wk", "http://127.0.0.1:9", max_tries=2, first_wait=0.01, on_error=errors.append)
+    client.purchase("1", 1, "EUR")
+    assert client.flush(5)
+    assert isinstance(errors[0], NotDelivered)
+    client.close()
+
+
+def test_events_the_server_sets_aside_are_reported_with_their_reasons(collector, connect, errors):
+    collector.script = [(200, {}, b'{"success": true, "accepted": 1, "rejected": {"invalid_value": 2}}')]
+    client = connect()
+    client.track("x", user_id="u")
+    client.flush(5)
+    assert isinstance(errors[0], Rejected)
+    assert errors[0].reasons == {"invalid_value": 2}
+
+
+def test_batches_stay_below_the_servers_limits(collector, connect, errors):
+    client = connect(flush_at=500, compress=False)
+    sent = {client.track("x", {"pad": "y" * 30_000}, user_id="u") for _ in range(40)}
+    assert client.flush(10)
+    assert collector.ids == sent
+    assert max(size for _, _, size in collector.requests) <= 500_000
+    client.track("x", {"pad": "y" * 33_000}, user_id="u")
+    client.track("x", {"pad": "é" * 17_000}, user_id="u")
+    assert [type(error) for error in errors] == [Dropped, Dropped]
+
+
+@pytest.mark.parametrize("properties", [{"x": float("nan")}, {"x": object()}, {"x": float("inf")}], ids=str)
+def test_what_json_cannot_carry_is_dropped_and_reported(connect, errors, properties):
+    connect().track("x", properties, user_id="u")
+    assert isinstance(errors[0], Dropped)
+
+
+def test_an_event_without_anybody_is_dropped_and_reported(connect, errors):
+    connect().track("x")
+    assert "needs a user_id" in str(errors[0])
+
+
+def test_a_full_queue_drops_the_newest_and_never_blocks(collector, connect, errors):
+    collector.script = ["slow"]
+    client = connect(max_queue=10, flush_at=1)
+    started = time.monotonic()
+    for n in range(50):
+        client.track("x", {"n": n}, user_id="u")
+    assert time.monotonic() - started < 0.4
+    assert client.flush(10)
+    assert [event["properties"]["n"] for event in collector.events] == list(range(len(collector.events)))
+    assert len(collector.events) + len(errors) == 50
+    assert 10 <= len(collector.events) <= 12
+
+
+def test_many_threads_lose_and_double_nothing(collector, connect, errors):
+    client = connect(flush_at=37)
+    sent: list[str] = []
+
+    def work() -> None:
+        for n in range(100):
+            sent.append(client.track("x", {"n": n}, user_id="u"))
+
+    threads = [threading.Thread(target=work) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert client.flush(10)
+    assert len(collector.events) == 800
+    assert collector.ids == set(sent)
+    assert errors == []
+
+
+def test_a_handler_that_raises_does_not_stop_the_events(collector, connect):
+    def broken(error: Exception) -> None:
+        raise RuntimeError("broken")
+
+    collector.script = [400]
+    client = connect(on_error=broken)
+    client.track("x", user_id="u")
+    client.flush(5)
+    client.track("y", user_id="u")
+    assert client.flush(5)
+    assert [event["event"] for event in collector.events] == ["y"]
+
+
+def test_flush_says_false_when_its_time_is_up(collector, connect):
+    collector.script = [(503, {"Retry-After": "5"}, b"")]
+    client = connect()
+    client.track("x", user_id="u")
+    assert client.flush(0.3) is False
+
+
+def test_the_context_manager_sends_what_is_left_and_later_calls_are_dropped(collector, connect, errors):
+    with connect(flush_interval=60) as client:
+        client.track("x", user_id="u")
+    assert len(collector.events) == 1
+    client.track("y", user_id="u")
+    assert "closed" in str(errors[0])
+
+
+SCRIPT = """
+import os, sys
+from funnelwatch_sdk import Client
+client = Client("wk", sys.argv[1], flush_interval=60)
+client.track("parent", user_id="u")
+if "fork" in sys.argv:
+    if os.fork() == 0:
+        client.track("child", user_id="u")
+        client.flush(5)
+        os._exit(0)
+    os.wait()
+"""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "names"), [([], ["parent"]), (["fork"], ["child", "parent"])], ids=["exit", "fork"]
+)
+def test_the_exit_hook_sends_what_is_left_and_a_fork_sends_nothing_twice(collector, arguments, names):
+    environment = os.environ | {"PYTHONPATH": str(SDK)}
+    subprocess.run([sys.executable, "-c", SCRIPT, collector.url, *arguments], env=environment, check=True, timeout=30)
+    assert sorted(event["event"] for event in collector.events) == names
+
+
+@pytest.mark.parametrize(
+    ("key", "host"), [("", "https://x.example"), ("wk", "x.example"), ("wk", "ftp://x.example"), ("wk", "https://")]
+)
+def test_a_key_or_host_that_cannot_work_is_refused_at_once(key, host):
+    with pytest.raises(ValueError, match=r"write_key|host"):
+        Client(key, host)
