@@ -7,7 +7,7 @@ SECONDS_BETWEEN = 0.5
 
 
 class Progress:
-    """Call it as often as you like with what is done; it writes a line at most twice a second, and when all is done.
+    """Call it as often as you like with what is done; it writes a line at most twice a second.
 
     `write` gets the text of a line. Real time, not the product's clock: this is about the person waiting.
     """
@@ -27,7 +27,7 @@ class Progress:
             self._label = label
             self._restart(done, count)
         now = time.monotonic()
-        if now - self._written < SECONDS_BETWEEN and done < total:
+        if now - self._written < SECONDS_BETWEEN:
             return
         self._written = now
         seconds = max(now - self._started, 1e-3)

@@ -1,5 +1,6 @@
 """`funnelwatch up`: web, worker and beat in one process."""
 
+import asyncio
 import logging
 import os
 import signal
@@ -36,7 +37,7 @@ def run(host: str, port: int, ready: Callable[[], None]) -> None:
     Raises Error when the port is taken, the data directory is another's, a store cannot be opened or is newer than this version.
     """
     sys.setswitchinterval(SWITCH_SECONDS)
-    listener = _listen(host, port)
+    listener = listen(host, port)
     port = listener.getsockname()[1]
     with ExitStack() as stack:
         stack.enter_context(listener)
@@ -61,8 +62,8 @@ def run(host: str, port: int, ready: Callable[[], None]) -> None:
         _Server(ready).run(sockets=[listener])
 
 
-def _listen(host: str, port: int) -> socket.socket:
-    """Bound before anything is opened, so that a taken port costs nothing."""
+def listen(host: str, port: int) -> socket.socket:
+    """A socket bound to the address: before anything is opened, so that a taken port costs nothing. Raises Error."""
     listener = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
@@ -87,7 +88,7 @@ class _Server(uvicorn.Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
-        self._ready()
+        await asyncio.to_thread(self._ready)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         super().handle_exit(sig, frame)
