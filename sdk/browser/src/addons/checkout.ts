@@ -42,23 +42,25 @@ function reportStep(host: Host, event: string, at: number) {
 
 /** Sends the list when it differs from the last one this session sent. */
 async function reportScripts(host: Host) {
-  const scripts = listScripts();
+  const found = listScripts();
+  const scripts = [...found.values()];
   const print = fingerprintOf(scripts);
   const session = host.sessionId();
   if (host.read("scripts") == session + print) return;
   host.write("scripts", session + print);
-  if (sampled(session + "scripts", host.settings.scriptHashRate ?? 0.01)) await hashThirdParty(scripts);
+  if (sampled(session + "scripts", host.settings.scriptHashRate ?? 0.01)) await hashThirdParty(found);
   host.track("script_inventory", { fingerprint: print, scripts });
 }
 
 const fingerprintOf = (scripts: Script[]) =>
   fingerprint(...scripts.map((script) => script.url + (script.integrity ?? "")).sort());
 
-function listScripts(): Script[] {
+/** By full address, which stays in the page. */
+function listScripts(): Map<string, Script> {
   const elements = new Map([...document.scripts].filter((script) => script.src).map((script) => [script.src, script]));
   const entries = performance.getEntriesByType("resource") as PerformanceResourceTiming[];
   const loads = new Map(entries.filter((entry) => entry.initiatorType == "script").map((entry) => [entry.name, entry]));
-  return [...new Set([...elements.keys(), ...loads.keys()])].slice(0, SCRIPT_LIMIT).map((src) => {
+  const describe = (src: string): Script => {
     const { hostname } = new URL(src);
     const load = loads.get(src);
     return {
@@ -69,15 +71,18 @@ function listScripts(): Script[] {
       bytes: load?.encodedBodySize || undefined,
       integrity: elements.get(src)?.integrity || undefined,
     };
-  });
+  };
+  const addresses = [...new Set([...elements.keys(), ...loads.keys()])].slice(0, SCRIPT_LIMIT);
+  return new Map(addresses.map((src) => [src, describe(src)]));
 }
 
 /** SHA-256 of what the browser has cached, where the script's server lets other origins read it. */
-async function hashThirdParty(scripts: Script[]) {
+async function hashThirdParty(scripts: Map<string, Script>) {
   await Promise.all(
-    scripts.filter((script) => script.third_party).map(async (script) => {
+    [...scripts].map(async ([src, script]) => {
+      if (!script.third_party) return;
       try {
-        const reply = await fetch(script.url, { cache: "force-cache", credentials: "omit" });
+        const reply = await fetch(src, { cache: "force-cache", credentials: "omit" });
         const digest = await crypto.subtle.digest("SHA-256", await reply.arrayBuffer());
         script.hash = [...new Uint8Array(digest)].map((byte) => byte.toString(16).padStart(2, "0")).join("");
       } catch {
