@@ -16,7 +16,7 @@ Block = dict[str, Any]
 
 def first_message(message: Message, buttons: bool) -> dict[str, Any]:
     """`text` and `attachments` of the message that stands for the incident. `buttons`: presses can reach us."""
-    over = message.status not in ("open", "acknowledged", "mitigated")
+    over = bool(message.ending)
     blocks = [
         {"type": "header", "text": _plain(message.headline, HEADER)},
         _section(_what(message)),
@@ -34,13 +34,14 @@ def first_message(message: Message, buttons: bool) -> dict[str, Any]:
 
 def reply(message: Message) -> dict[str, Any]:
     """`text` of the news that goes into the thread."""
+    money = _money(message)
     news = {
-        "opened": f"*It is back.* {escape(message.measure)}",
-        "escalated": f"*Now {message.severity}.* {escape(message.measure)} {escape(message.money)}".rstrip() + ".",
-        "acknowledged": f"*Acknowledged.* Owner: {escape(message.owner)}.",
-        "resolved": f"*Resolved.* {escape(message.text)}",
+        "opened": f"*It is back.* {escape(message.measure)}{money}",
+        "escalated": f"*Now {message.severity}.* {escape(message.measure)}{money}",
+        "acknowledged": f"*Acknowledged* by {escape(message.owner)}.",
+        "resolved": f"*{message.ending or 'Resolved'}* {escape(message.story)}",
     }
-    return {"text": clip(news[message.event].replace("..", "."), SECTION)}
+    return {"text": clip(news[message.event], SECTION)}
 
 
 def escape(text: str) -> str:
@@ -61,7 +62,7 @@ def clip(text: str, limit: int) -> str:
 
 
 def _what(message: Message) -> str:
-    lines = [escape(message.measure) + (f" *{escape(message.money)}.*" if message.money else "")]
+    lines = [escape(message.measure) + _money(message)]
     if message.cause:
         detail = f", {escape(message.cause_detail)}" if message.cause_detail else ""
         link = f"<{_link(message.cause_url)}|{escape(message.cause).replace('|', '¦')}>"
@@ -69,6 +70,10 @@ def _what(message: Message) -> str:
     else:
         lines.append("*Cause:* not known yet.")
     return "\n".join(lines)
+
+
+def _money(message: Message) -> str:
+    return f" *{escape(message.money)}.*" if message.money else ""
 
 
 def _evidence(message: Message) -> list[Block]:

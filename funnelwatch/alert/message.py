@@ -17,6 +17,8 @@ _MEASURES = {
     "latency": "Waiting time",
 }
 
+_ENDINGS = {"resolved": "Resolved", "expected": "Expected", "false_alarm": "False alarm"}
+
 
 @dataclass(frozen=True, slots=True)
 class Message:
@@ -49,17 +51,26 @@ class Message:
     thread: str = ""  # what the channel called its first message about this incident
 
     @property
+    def ending(self) -> str:
+        """What the incident turned out to be, empty while it is open."""
+        return _ENDINGS.get(self.status, "")
+
+    @property
     def headline(self) -> str:
         """The title, marked when it is over."""
-        return f"Resolved: {self.title}" if self.event == "resolved" else self.title
+        return f"{self.ending}: {self.title}" if self.ending else self.title
 
     @property
     def text(self) -> str:
         """One line for notifications and clients without rich text."""
+        return f"{self.headline} {self.story}"
+
+    @property
+    def story(self) -> str:
+        """Since when, how much money, why."""
         when = f"from {self.since} to {self.until}" if self.until else f"since {self.since}"
-        parts = [f"{self.headline} {when}.", f"{self.money}." if self.money else ""]
-        parts.append(f"Likely cause: {self.cause}." if self.cause else "Cause not known yet.")
-        return " ".join(part for part in parts if part)
+        cause = f"Likely cause: {self.cause}." if self.cause else "Cause not known yet."
+        return " ".join(part for part in (f"{when}.", f"{self.money}." if self.money else "", cause) if part)
 
 
 def build(delivery: Delivery) -> Message:
@@ -92,13 +103,21 @@ def build(delivery: Delivery) -> Message:
         else "",
         evidence=tuple(row["text"] for row in _strongest(known)),
         steps=tuple(step.title for step in todo),
-        owner=incident.assignee.get_username() if incident.assignee else "nobody yet",
+        owner=_owner(incident),
         detectors=", ".join(row["name"] for row in incident.detectors),
         footer=_footer(incident, zone),
         started_at=incident.started_at,
         payload=contract.to_json(incident),
         thread=_thread(delivery),
     )
+
+
+def _owner(incident: Incident) -> str:
+    """Who it is assigned to, else who acknowledged it last."""
+    if incident.assignee:
+        return incident.assignee.get_username()
+    entry = incident.timeline.filter(kind="acknowledged").last()
+    return entry.actor if entry else "nobody yet"
 
 
 def _clock(moment: datetime, zone: ZoneInfo) -> str:

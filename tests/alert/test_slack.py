@@ -124,8 +124,8 @@ def test_the_same_holds_for_a_reply_in_the_thread_of_a_channel_known_by_name(sla
     slack.script = [slack.default, lambda request: slack.default(request) and "reset"]
     deliver("slack", "resolved", NOW + timedelta(minutes=5))
     deliver("slack", "opened", NOW + timedelta(minutes=9))
-    replies = [post["text"].split(".")[0] for post in slack.posted("chat.postMessage")[1:]]
-    assert replies == ["*Resolved", "*It is back"]
+    replies = [post["text"].split("*")[1] for post in slack.posted("chat.postMessage")[1:]]
+    assert replies == ["Resolved", "It is back."]
 
 
 def test_without_the_right_to_read_history_it_is_posted_again(slack, deliver):
