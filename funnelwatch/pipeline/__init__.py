@@ -1,0 +1,28 @@
+"""The only place where one stage's output becomes the next one's input.
+
+`watch.tick` reads top to bottom as the table of ARCHITECTURE.md; `history` runs the same stages on a simulated clock; `process`
+holds what a process keeps open; `intake` is the way in for files and webhooks.
+"""
+
+from funnelwatch.pipeline.history import replay
+from funnelwatch.pipeline.intake import ImportReport, import_rows, take_messages
+from funnelwatch.pipeline.learning import learn_baselines
+from funnelwatch.pipeline.process import ingest_app, ingest_status, metrics_text, refresh_snapshot, runtime, start, stop
+from funnelwatch.pipeline.watch import deliver, tick
+
+__all__ = [
+    "ImportReport",
+    "deliver",
+    "import_rows",
+    "ingest_app",
+    "ingest_status",
+    "learn_baselines",
+    "metrics_text",
+    "refresh_snapshot",
+    "replay",
+    "runtime",
+    "start",
+    "stop",
+    "take_messages",
+    "tick",
+]

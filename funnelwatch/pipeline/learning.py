@@ -1,0 +1,91 @@
+"""What is normal: baselines fitted on the roll-ups, kept as states of the store, past incidents left out."""
+
+from datetime import datetime, timedelta
+
+from funnelwatch.core import clock
+from funnelwatch.core.cohort import Cohort
+from funnelwatch.core.funnel import FunnelDef
+from funnelwatch.detect.baseline import Baseline, fit
+from funnelwatch.incidents.models import Incident
+from funnelwatch.pipeline import process
+from funnelwatch.pipeline.funnels import Watched, watched_funnels
+from funnelwatch.pipeline.rolling import roll_up_new
+from funnelwatch.projects.models import Project
+from funnelwatch.store.client import Client
+from funnelwatch.store.queries import rollups, states
+
+#: What a baseline looks back on: four weeks show the week's rhythm four times; more drags old levels along.
+LEARN_DAYS = 28
+#: Cohorts watched, largest first, about 15 series each. On two cores 6,000 series keep a tick under a second.
+MAX_COHORTS = 400
+VERSION = 1
+
+
+def learn_baselines(project_id: int) -> int:
+    """Fit the live baselines of a project's funnels as of now and store them; returns how many."""
+    project = Project.objects.get(pk=project_id)
+    client = process.runtime().client
+    now = clock.now()
+    roll_up_new(client, project)
+    watched = live_funnels(client, project, now)
+    for funnel in watched:
+        learn(client, project, funnel.collected, "", now)
+    return len(watched)
+
+
+def live_funnels(client: Client, project: Project, now: datetime) -> list[Watched]:
+    """The funnels watched now."""
+    until = clock.to_ms(now) + 60_000
+    return watched_funnels(client, project, until - 7 * 86_400_000, until)
+
+
+def learn(client: Client, project: Project, funnel: FunnelDef, run_id: str, now: datetime) -> Baseline:
+    """Fit one baseline on the LEARN_DAYS before `now` as known then, store it and return it."""
+    to_hour = clock.to_minute(now) // 60
+    history = rollups.history(
+        client,
+        funnel,
+        run_id,
+        to_hour - LEARN_DAYS * 24,
+        to_hour,
+        excluded=_incident_windows(project, run_id, now - timedelta(days=LEARN_DAYS), now),
+        as_of_minute=clock.to_minute(now),
+        cohort_limit=MAX_COHORTS,
+    )
+    baseline = fit(history)
+    states.save(client, project.pk, run_id, _name(funnel), VERSION, clock.to_ms(now), baseline.dumps())
+    return baseline
+
+
+_cache: dict[tuple[int, str, str], tuple[int, Baseline]] = {}
+
+
+def load_baseline(client: Client, project: Project, funnel: FunnelDef, run_id: str) -> Baseline | None:
+    """The newest stored baseline; the same object until a newer one is stored. None while nothing has been learned."""
+    found = states.load(client, project.pk, run_id, _name(funnel), VERSION)
+    if found is None:
+        return None
+    at, blob = found
+    key = (project.pk, run_id, _name(funnel))
+    cached = _cache.get(key)
+    if cached is None or cached[0] != at:
+        cached = _cache[key] = (at, Baseline.loads(blob))
+    return cached[1]
+
+
+def _name(funnel: FunnelDef) -> str:
+    return f"baseline:{funnel.id}:{funnel.version}"
+
+
+def _incident_windows(project: Project, run_id: str, since: datetime, now: datetime) -> list[tuple[int, int, Cohort]]:
+    """(first minute, last minute, cohort) of past incidents: adaptive limits must not learn the failure."""
+    rows = Incident.objects.filter(project=project, run_id=run_id, started_lo__lt=now).exclude(status="false_alarm")
+    return [
+        (
+            clock.to_minute(incident.started_lo),
+            clock.to_minute(incident.resolved_at or now),
+            Cohort.from_json(incident.cohort),
+        )
+        for incident in rows
+        if (incident.resolved_at or now) >= since
+    ]

@@ -1,0 +1,116 @@
+"""One tick of the live watch, in the order of ARCHITECTURE.md's table. Replay runs `Watch.step` over the same stages."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from funnelwatch.alert.deliver import deliver_due
+from funnelwatch.core import clock
+from funnelwatch.core.series import SeriesWindow
+from funnelwatch.core.signals import Anomaly
+from funnelwatch.detect.baseline import Baseline
+from funnelwatch.detect.run import DetectState, judge
+from funnelwatch.incidents import record
+from funnelwatch.incidents.models import Incident
+from funnelwatch.pipeline import overview, process
+from funnelwatch.pipeline.findings import Agenda, Desk, find
+from funnelwatch.pipeline.funnels import Watched
+from funnelwatch.pipeline.learning import learn_baselines, live_funnels, load_baseline
+from funnelwatch.pipeline.rolling import roll_up_new
+from funnelwatch.projects.models import Project
+from funnelwatch.remedy import playbooks
+from funnelwatch.store.client import Client
+from funnelwatch.store.queries import rollups, states
+
+#: Minutes of series a tick looks at: an hour of windows after the longest delay, and the chart's lead.
+WINDOW = 240
+VERSION = 1
+
+
+@dataclass
+class Watch:
+    """One funnel of one run being watched: its detectors' state and what has been diagnosed when."""
+
+    client: Client
+    project: Project
+    funnel: Watched
+    run_id: str
+    notify: str
+    state: DetectState | None = None
+    agenda: Agenda = field(default_factory=Agenda)
+    quiet: bool = False  # nothing is off and no incident is running, so there is nothing to move on
+
+    def step(self, baseline: Baseline, window: SeriesWindow, minute: int, at: datetime) -> Sequence[Anomaly]:
+        """Detect, fuse, diagnose, record: epoch minute `minute`, the last of `window`, at time `at`."""
+        if self.state is not None and self.state.settled >= minute:
+            return []
+        self.state, anomalies = judge(self.state, baseline, window, minute)
+        if anomalies and self.agenda.due(anomalies, minute):
+            desk = Desk(self.client, self.project, self.funnel, self.run_id, baseline, minute)
+            findings = find(desk, anomalies, window)
+            for incident in record.observe(self.project, self.run_id, findings, at, self.notify):
+                playbooks.attach(incident, at)
+        if anomalies or not self.quiet:
+            record.still(self.project, self.run_id, [anomaly.key for anomaly in anomalies], at)
+            running = Incident.objects.filter(project=self.project, run_id=self.run_id, resolved_at=None)
+            self.quiet = not anomalies and not running.exists()
+        return anomalies
+
+
+def tick(project_id: int) -> list[Incident]:
+    """Roll up what came, judge the newest closed minute, diagnose, record and write the overview. Safe to repeat at any time.
+
+    Returns the incidents that are open. Raises StoreError, StoreUnavailable; the next tick then does the work.
+    """
+    project = Project.objects.get(pk=project_id)
+    client = process.runtime().client
+    now = clock.now()
+    roll_up_new(client, project)
+    minute = clock.to_minute(now) - 1
+    for funnel in live_funnels(client, project, now):
+        _tick_funnel(client, project, funnel, minute, now)
+    return list(Incident.objects.filter(project=project, run_id="", resolved_at=None).order_by("-started_at"))
+
+
+def deliver() -> int:
+    """Send the deliveries that are due; returns how many went out."""
+    return deliver_due()
+
+
+_watches: dict[tuple[int, int, int], Watch] = {}
+
+
+def _tick_funnel(client: Client, project: Project, funnel: Watched, minute: int, now: datetime) -> None:
+    baseline = load_baseline(client, project, funnel.collected, "")
+    if baseline is None:
+        learn_baselines(project.pk)
+        baseline = load_baseline(client, project, funnel.collected, "")
+        if baseline is None:
+            return
+    watch = _resumed(client, project, funnel)
+    window = rollups.window(client, funnel.collected, "", minute, WINDOW, minute, keys=baseline.keys)
+    anomalies = watch.step(baseline, window, minute, now)
+    if watch.state is not None:
+        states.save(client, project.pk, "", _name(funnel), VERSION, clock.to_ms(now), watch.state.dumps())
+    overview.save(client, project, funnel, baseline, window, anomalies)
+
+
+def _resumed(client: Client, project: Project, funnel: Watched) -> Watch:
+    """The watch of this process, brought forward when another process has ticked since."""
+    key = (project.pk, funnel.collected.id, funnel.collected.version)
+    watch = _watches.get(key)
+    if watch is None or watch.client is not client:
+        watch = _watches[key] = Watch(client, project, funnel, "", "live")
+    found = states.load(client, project.pk, "", _name(funnel), VERSION)
+    if found is not None:
+        kept = DetectState.loads(found[1])
+        if watch.state is None or kept.settled > watch.state.settled:
+            watch.state = kept
+    watch.project, watch.funnel = project, funnel
+    return watch
+
+
+def _name(funnel: Watched) -> str:
+    return f"detect:{funnel.collected.id}:{funnel.collected.version}"
+
+
