@@ -3,6 +3,7 @@
 from typing import NamedTuple
 
 from funnelwatch.store.client import Client
+from funnelwatch.store.queries.journey import ACTOR
 
 #: An insert is visible a little after the time it stamps its rows with; looking back this far again is harmless.
 OVERLAP_MS = 30_000
@@ -25,21 +26,21 @@ def minutes(client: Client, project_id: int, since_ms: int) -> Dirty:
     rows = client.query(
         f"""
         WITH fresh AS (
-            SELECT {_ACTOR} AS actor, ts, order_id FROM events
+            SELECT {ACTOR} AS actor, ts, order_id FROM events
             WHERE project_id = {{project:UInt32}} AND inserted_at > fromUnixTimestamp64Milli({{since:Int64}}, 'UTC')
         ),
         touched AS (
             SELECT actor, min(first) AS first FROM (
                 SELECT actor, min(ts) AS first FROM fresh GROUP BY actor
                 UNION ALL
-                SELECT {_ACTOR} AS actor, min(ts) AS first FROM events
+                SELECT {ACTOR} AS actor, min(ts) AS first FROM events
                 WHERE project_id = {{project:UInt32}} AND name = 'purchase' AND order_id != ''
                   AND order_id IN (SELECT order_id FROM fresh WHERE order_id != '')
                 GROUP BY actor
             ) GROUP BY actor
         )
         SELECT DISTINCT toInt64(intDiv(toUnixTimestamp64Milli(ts), 60000)) AS minute
-        FROM events INNER JOIN touched ON {_ACTOR} = touched.actor
+        FROM events INNER JOIN touched ON {ACTOR} = touched.actor
         WHERE project_id = {{project:UInt32}} AND ts >= touched.first
           AND toStartOfHour(ts) >= (SELECT toStartOfHour(min(first)) FROM touched)
         ORDER BY minute
@@ -51,5 +52,3 @@ def minutes(client: Client, project_id: int, since_ms: int) -> Dirty:
     ).scalar()
     return Dirty([minute for (minute,) in rows], max(int(newest), since_ms))
 
-
-_ACTOR = "if(visitor_id != '', visitor_id, user_id)"

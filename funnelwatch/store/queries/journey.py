@@ -32,6 +32,8 @@ NOTEWORTHY = (*ERROR_EVENTS, "purchase", "refund")
 #: Up to this many minutes are cheaper to roll up by reading only the visitors seen in them.
 _FEW_MINUTES = 120
 _MINUTE_MS = 60_000
+#: Whose event it is.
+ACTOR = "if(visitor_id != '', visitor_id, user_id)"
 _DERIVED = ("landing_page", "new_or_returning")
 _CARRIED = tuple(name for name in SESSION_DIMENSIONS if name not in _DERIVED)
 _MULTI_VALUES = {
@@ -120,7 +122,7 @@ WHERE p.at >= {{from:Int64}} AND p.at < {{to:Int64}} AND p.at >= since
         return f"""
         SELECT order_id AS o_id,
             argMin(message_id, (ts, message_id)) AS o_first,
-            argMinIf(({_ACTOR}, session_id, {_ms("ts")}, {_ms("received_at")}), (ts, message_id), channel != 'server') AS twin_of
+            argMinIf(({ACTOR}, session_id, {_ms("ts")}, {_ms("received_at")}), (ts, message_id), channel != 'server') AS twin_of
         FROM events
         WHERE {self._counted("{from:Int64} - {twin:Int64}", "{to:Int64} + {twin:Int64}")} AND name = 'purchase' AND order_id != ''
         GROUP BY order_id"""
@@ -128,7 +130,7 @@ WHERE p.at >= {{from:Int64}} AND p.at < {{to:Int64}} AND p.at >= since
     def _starts(self) -> str:
         """Where each visitor's sessions begin, for events that came without the client's session id."""
         return f"""
-        SELECT {_ACTOR} AS s_actor, arraySort(groupUniqArray({_ms("ts")})) AS s_ts,
+        SELECT {ACTOR} AS s_actor, arraySort(groupUniqArray({_ms("ts")})) AS s_ts,
             arrayFilter((t, before) -> t - before > {{gap:Int64}}, s_ts, arrayPopBack(arrayPushFront(s_ts, toInt64(-{2**60})))) AS s_starts
         FROM events
         WHERE {self._counted("{read_from:Int64}", "{to:Int64}")} AND session_id = '' AND channel != 'server'{self._few("s_actor")}
@@ -147,8 +149,8 @@ WHERE p.at >= {{from:Int64}} AND p.at < {{to:Int64}} AND p.at >= since
         return f"""
         SELECT
             {_IS_TWIN} AS twin,
-            if(twin, twin_of.1, {_USER if by_visitor else _ACTOR}) AS actor,
-            if(twin, twin_of.1, {_ACTOR}) AS visitor,
+            if(twin, twin_of.1, {_USER if by_visitor else ACTOR}) AS actor,
+            if(twin, twin_of.1, {ACTOR}) AS visitor,
             twin OR channel != 'server' OR session_id != '' AS in_funnel,
             if(twin, twin_of.3, {_ms("ts")}) AS at_session,
             if(twin, twin_of.2, session_id) AS client_session,
@@ -163,7 +165,7 @@ WHERE p.at >= {{from:Int64}} AND p.at < {{to:Int64}} AND p.at >= since
             {steps}, in_funnel AND ({exclusions}) AS excluded, {dims}
         FROM events
         LEFT JOIN orders ON order_id = o_id
-        LEFT JOIN starts ON if({_IS_TWIN}, twin_of.1, {_ACTOR}) = s_actor
+        LEFT JOIN starts ON if({_IS_TWIN}, twin_of.1, {ACTOR}) = s_actor
         WHERE {self._counted("{read_from:Int64}", "{to:Int64}")}{self._few("actor")}
             AND cityHash64(actor) % {{shards:UInt32}} = {{shard:UInt32}}"""
 
@@ -272,7 +274,7 @@ WHERE p.at >= {{from:Int64}} AND p.at < {{to:Int64}} AND p.at >= since
         seen = self._counted("{from:Int64}", "{to:Int64}")
         return f"""
             AND {column} IN (
-                SELECT {_ACTOR} FROM events WHERE {seen}
+                SELECT {ACTOR} FROM events WHERE {seen}
                 UNION DISTINCT SELECT twin_of.1 FROM orders)"""
 
     def _matches(self, step: Step, prefix: str) -> str:
@@ -294,7 +296,6 @@ WHERE p.at >= {{from:Int64}} AND p.at < {{to:Int64}} AND p.at >= since
         return f"NOT ({test})" if rule.negate else test
 
 
-_ACTOR = "if(visitor_id != '', visitor_id, user_id)"
 _USER = "if(user_id != '', user_id, visitor_id)"
 _IS_TWIN = "(channel = 'server' AND order_id != '' AND twin_of.1 != '')"
 _POINT = """Tuple(step UInt8, name String, at Int64, known Int64, prev Int64, code String, order_id String,

@@ -1,0 +1,259 @@
+"""Questions about a funnel, answered from the minute roll-ups: report, comparison, series, time to convert, movers.
+
+A conversion is counted in the minute of its trial, so a rate never exceeds one and "entered, converted" are the same sessions.
+Every number comes with its interval and the share of it that is expected to be in by now.
+"""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from funnelwatch.core.cohort import EVERYONE, Cohort
+from funnelwatch.core.funnel import FunnelDef
+from funnelwatch.core.stats import rates
+from funnelwatch.core.vocabulary import DIMENSIONS
+from funnelwatch.store.client import Client
+from funnelwatch.store.queries import arrival
+from funnelwatch.store.queries.journey import Scope
+from funnelwatch.store.queries.rollup_writes import COMMITTED, OF_FUNNEL, SEPARATOR, multi_of, parameters
+
+#: Cohorts in a breakdown, largest first.
+GROUPS = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """The question's frame: minutes [from_minute, to_minute) as known at the end of `as_of_minute`."""
+
+    funnel: FunnelDef
+    from_minute: int
+    to_minute: int
+    as_of_minute: int
+    run_id: str = ""
+
+    def scope(self) -> Scope:
+        """The roll-up minutes to read: conversions lie up to a window after their trials."""
+        end = min(self.to_minute + self.funnel.window_minutes + 1, self.as_of_minute + 1)
+        return Scope(self.funnel, self.run_id, self.from_minute, max(end, self.from_minute))
+
+    def parameters(self) -> dict[str, Any]:
+        """Of `_OF_SPAN`."""
+        return {**parameters(self.scope()), "end": self.to_minute, "as_of": self.as_of_minute}
+
+
+@dataclass(frozen=True, slots=True)
+class StepCount:
+    """Sessions that arrived at a step in the span and how many of them arrived at the next one.
+
+    `complete` is the share of the eventual `converted` that should be in by now (None before anything was learned); the last
+    step has no next one: `converted`, `rate` and `interval` are None.
+    """
+
+    step: str
+    entered: int
+    converted: int | None
+    complete: float | None
+
+    @property
+    def rate(self) -> float | None:
+        """Converted over entered; None without either."""
+        return self.converted / self.entered if self.entered and self.converted is not None else None
+
+    @property
+    def interval(self) -> tuple[float, float] | None:
+        """95 % Wilson interval of the rate."""
+        return None if self.converted is None else rates.wilson(self.converted, self.entered)
+
+    def to_json(self) -> dict[str, Any]:
+        """As the API gives it."""
+        return {
+            "step": self.step, "entered": self.entered, "converted": self.converted, "rate": self.rate,
+            "interval": self.interval, "complete": self.complete,
+        }  # fmt: skip
+
+
+Steps = tuple[StepCount, ...]
+
+
+def report(client: Client, span: Span, by: Sequence[str] = ()) -> dict[str, Any]:
+    """`{steps, groups: [{cohort, steps}]}`: the funnel, and cut by up to two dimensions. Raises ValueError for unknown ones."""
+    shares = arrival.shares(client, span.funnel, span.run_id, span.from_minute, span.to_minute, span.as_of_minute)
+    groups = {cohort: _steps(span, counts, shares) for cohort, counts in _counts(client, span, tuple(by)).items()} if by else {}
+    largest = sorted(groups.items(), key=lambda item: -item[1][0].entered)[:GROUPS]
+    return {
+        "steps": [step.to_json() for step in _steps(span, _counts(client, span, ()).get(EVERYONE, {}), shares)],
+        "groups": [{"cohort": cohort.to_json(), "steps": [step.to_json() for step in steps]} for cohort, steps in largest],
+    }
+
+
+def counts(client: Client, span: Span, cohort: Cohort = EVERYONE) -> Steps:
+    """The funnel of one cohort."""
+    shares = arrival.shares(client, span.funnel, span.run_id, span.from_minute, span.to_minute, span.as_of_minute)
+    found = _counts(client, span, cohort.dimensions)
+    return _steps(span, found.get(cohort, {}), shares)
+
+
+def compare(one: Steps, other: Steps) -> list[dict[str, Any]]:
+    """Two periods or two cohorts, step by step: both rates and `other` minus `one` with its 95 % interval."""
+    rows = []
+    for a, b in zip(one, other, strict=True):
+        if a.converted is None or b.converted is None:
+            continue
+        shift, low, high = rates.difference(a.converted, a.entered, b.converted, b.entered)
+        rows.append({"step": a.step, "before": a.to_json(), "after": b.to_json(), "difference": shift, "interval": (low, high)})
+    return rows
+
+
+def series(client: Client, span: Span, step: str, cohort: Cohort = EVERYONE, bucket_minutes: int = 60) -> list[dict[str, Any]]:
+    """`{minute, entered, converted, interval, complete}` by bucket, oldest first: one step's rate over time."""
+    dims = _stored_set(client, span, cohort.dimensions)
+    number = number_of(span.funnel, step)
+    rows = client.query(
+        f"""
+        SELECT intDiv(at, {{bucket:UInt32}}) * {{bucket:UInt32}} AS bucket, sum(arrived), sum(went_on) FROM (
+            SELECT if(step = {{step:UInt8}}, minute, minute - delay) AS at,
+                if(step = {{step:UInt8}}, entered, 0) AS arrived, if(step = {{step:UInt8}}, 0, entered) AS went_on
+            FROM funnel_minute
+            WHERE {_OF_SPAN} AND dims = {{dims:String}} AND value = {{value:String}} AND step IN ({{step:UInt8}}, {{step:UInt8}} + 1)
+        ) WHERE at >= {{from:UInt32}} AND at < {{end:UInt32}} GROUP BY bucket ORDER BY bucket
+        """,
+        {**span.parameters(), "bucket": bucket_minutes, "step": number, "dims": ",".join(dims), "value": _value(cohort, dims)},
+    )
+    curve = arrival.curve(client, span.funnel, span.run_id, span.from_minute, number + 1)
+    return [
+        {
+            "minute": minute, "entered": entered, "converted": converted, "interval": rates.wilson(converted, entered),
+            "complete": None if curve is None else curve.mean(span.as_of_minute - minute - bucket_minutes, bucket_minutes),
+        }
+        for minute, entered, converted in rows
+    ]  # fmt: skip
+
+
+def time_to_convert(client: Client, span: Span, step_to: str, cohort: Cohort = EVERYONE) -> dict[str, Any]:
+    """`{count, median, p90, histogram: [[minutes, count]]}` from the step before to `step_to`, by minute of its trial."""
+    dims = _stored_set(client, span, cohort.dimensions)
+    rows = client.query(
+        f"""
+        SELECT toInt64(delay) AS wait, toInt64(sum(entered)) FROM funnel_minute
+        WHERE {_OF_SPAN} AND dims = {{dims:String}} AND value = {{value:String}} AND step = {{step:UInt8}} AND step > 1
+          AND minute - delay >= {{from:UInt32}} AND minute - delay < {{end:UInt32}}
+        GROUP BY wait ORDER BY wait
+        """,
+        {**span.parameters(), "step": number_of(span.funnel, step_to), "dims": ",".join(dims), "value": _value(cohort, dims)},
+    )
+    histogram = [list(row) for row in rows]
+    total = np.cumsum([count for _, count in histogram])
+    if not histogram:
+        return {"count": 0, "median": None, "p90": None, "histogram": []}
+    quantile = {q: histogram[int(np.searchsorted(total, q * total[-1]))][0] for q in (0.5, 0.9)}
+    return {"count": int(total[-1]), "median": quantile[0.5], "p90": quantile[0.9], "histogram": histogram}
+
+
+def movers(client: Client, before: Span, after: Span, least_entered: int = 50, limit: int = 20) -> list[dict[str, Any]]:
+    """Cohorts whose step rates differ beyond chance between two spans, by conversions gained or lost, largest first."""
+    was, now = ({cohort: _steps(span, found, {}) for cohort, found in _counts(client, span, None).items()} for span in (before, after))
+    rows = []
+    for cohort in was.keys() & now.keys():
+        for row in compare(was[cohort], now[cohort]):
+            low, high = row["interval"]
+            entered = min(row["before"]["entered"], row["after"]["entered"])
+            if entered >= least_entered and (low > 0 or high < 0):
+                rows.append({**row, "cohort": cohort.to_json(), "conversions": row["difference"] * row["after"]["entered"]})
+    return sorted(rows, key=lambda row: -abs(row["conversions"]))[:limit]
+
+
+_OF_SPAN = f"{OF_FUNNEL} AND minute + lag <= {{as_of:UInt32}} AND {COMMITTED}"
+
+#: Step -> (arrived in the span, of the arrivals at the step before those that came here).
+Counts = Mapping[int, tuple[int, int]]
+
+
+def _counts(client: Client, span: Span, by: tuple[str, ...] | None) -> dict[Cohort, Counts]:
+    """By cohort; `by` None means every cohort of every stored dimension set."""
+    if by is not None and not set(by) <= set(DIMENSIONS):
+        raise ValueError(f"unknown dimension in {', '.join(by)}; there are {', '.join(DIMENSIONS)}")
+    dims = None if by is None else _find_set(client, span, by)
+    if by is not None and dims is None:
+        return _counts_from_journey(client, span, by)
+    rows = client.query(
+        f"""
+        SELECT dims, value, step, toInt64(sumIf(entered, minute < {{end:UInt32}})),
+            toInt64(sumIf(entered, minute - delay >= {{from:UInt32}} AND minute - delay < {{end:UInt32}}))
+        FROM funnel_minute WHERE {_OF_SPAN} AND {"1" if dims is None else "dims = {dims:String}"}
+        GROUP BY dims, value, step
+        """,
+        {**span.parameters(), "dims": ",".join(dims or ())},
+    )
+    return _by_cohort((tuple(dims.split(",")) if dims else (), value, step, a, b) for dims, value, step, a, b in rows)
+
+
+def _counts_from_journey(client: Client, span: Span, by: tuple[str, ...]) -> dict[Cohort, Counts]:
+    """The same for a combination that is not rolled up: from the sessions, which costs a scan of the span."""
+    multi = multi_of(by)
+    columns = [f"toString({'multi_value' if name == multi else name})" for name in by]
+    rows = client.query(
+        f"""
+        SELECT [{", ".join(columns)}] AS cohort, step, toInt64(countIf(minute < {{end:UInt32}})),
+            toInt64(countIf(intDiv(toUnixTimestamp64Milli(prev_at), 60000) >= {{from:UInt32}}
+                AND intDiv(toUnixTimestamp64Milli(prev_at), 60000) < {{end:UInt32}}))
+        FROM journey
+        WHERE {OF_FUNNEL} AND {COMMITTED} AND multi = {{multi:String}} AND name = '' AND NOT has(cohort, '')
+          AND intDiv(toUnixTimestamp64Milli(known_at), 60000) <= {{as_of:UInt32}}
+        GROUP BY cohort, step
+        """,
+        {**span.parameters(), "multi": multi},
+    )
+    return _by_cohort((by, SEPARATOR.join(cohort), step, a, b) for cohort, step, a, b in rows)
+
+
+def _by_cohort(rows: Any) -> dict[Cohort, Counts]:
+    found: dict[Cohort, dict[int, tuple[int, int]]] = defaultdict(dict)
+    for dims, value, step, arrived, went_on in rows:
+        cohort = Cohort.of(zip(dims, value.split(SEPARATOR), strict=True)) if dims else Cohort()
+        found[cohort][step] = (arrived, went_on)
+    return dict(found)
+
+
+def _steps(span: Span, found: Counts, shares: Mapping[int, float]) -> Steps:
+    steps = span.funnel.steps
+    return tuple(
+        StepCount(
+            step=step.name,
+            entered=found.get(number, (0, 0))[0],
+            converted=found.get(number + 1, (0, 0))[1] if number < len(steps) else None,
+            complete=shares.get(number),
+        )
+        for number, step in enumerate(steps, 1)
+    )
+
+
+def _find_set(client: Client, span: Span, by: Sequence[str]) -> tuple[str, ...] | None:
+    """The stored dimension set of just these dimensions, in its own order."""
+    stored = client.query(f"SELECT DISTINCT dims FROM funnel_minute WHERE {OF_FUNNEL}", span.parameters())
+    for (dims,) in stored:
+        names = tuple(dims.split(",")) if dims else ()
+        if sorted(names) == sorted(by):
+            return names
+    return None
+
+
+def _stored_set(client: Client, span: Span, by: Sequence[str]) -> tuple[str, ...]:
+    dims = _find_set(client, span, by)
+    if dims is None and by:
+        raise ValueError(f"{', '.join(by)} is not rolled up together")
+    return dims or ()
+
+
+def _value(cohort: Cohort, dims: Sequence[str]) -> str:
+    return SEPARATOR.join(cohort.values(name)[0] for name in dims)
+
+
+def number_of(funnel: FunnelDef, step: str) -> int:
+    """A step's number in the roll-ups, from 1. Raises ValueError naming the funnel's steps."""
+    names = [each.name for each in funnel.steps]
+    if step not in names:
+        raise ValueError(f"funnel {funnel.name} has no step {step!r}; it has {', '.join(names)}")
+    return names.index(step) + 1
