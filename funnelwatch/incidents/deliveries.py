@@ -5,6 +5,7 @@ from typing import Literal
 
 from funnelwatch.core import clock
 from funnelwatch.core.vocabulary import SEVERITIES
+from funnelwatch.incidents.matching import APART
 from funnelwatch.incidents.models import Delivery, Incident
 from funnelwatch.projects.models import Channel
 
@@ -15,9 +16,9 @@ Mode = Literal["none", "record", "live"]
 def announce(incident: Incident, at: datetime, mode: Mode, again: bool = False) -> None:
     """Open the incident for every channel whose threshold its severity reaches and that has not heard of it (`again`: all).
 
-    "record" writes the rows as already done, "none" writes nothing.
+    "record" writes the rows as already done, "none" writes nothing. What is not the shop's own trouble is told to nobody.
     """
-    if mode == "none":
+    if mode == "none" or incident.kind in APART:
         return
     channels = Channel.objects.filter(project=incident.project_id, disabled_reason="")
     if not again:

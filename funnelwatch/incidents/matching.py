@@ -16,8 +16,8 @@ from funnelwatch.projects.models import ChangeRow, Funnel, Project
 
 #: Onsets of one fault seen in different series differ by the spread of their estimates; on low volumes a quarter of an hour.
 SAME_ONSET_MINUTES = 15
-#: Not the shop's own trouble, so never the same incident as one that is.
-_APART = ("mix", "bot", "late_data")
+#: Not the shop's own trouble, so never the same incident as one that is, and nobody is alerted.
+APART = ("mix", "bot", "late_data")
 #: A planned effect may turn out this much bigger before it stops being the plan.
 _PLAN_TOLERANCE = 1.5
 _DIRECTIONS = {"down": "down", "decrease": "down", "up": "up", "increase": "up"}
@@ -88,7 +88,7 @@ def same_fault(one: Footprint, other: Footprint) -> bool:
     On a shared edge: the cohorts are related, or merely not disjoint and the onsets agree. Without a shared edge (a drop that
     shows at several steps): related cohorts and onsets that agree.
     """
-    if disjoint(one.cohort, other.cohort) or (one.kind in _APART or other.kind in _APART) and one.kind != other.kind:
+    if disjoint(one.cohort, other.cohort) or (one.kind in APART or other.kind in APART) and one.kind != other.kind:
         return False
     close = related(one.cohort, other.cohort)
     together = (
@@ -123,7 +123,7 @@ def severity(finding: Finding, hours: float) -> Severity:
     Measurement faults lose no order but blind the shop: medium. What is not the shop's trouble is low.
     """
     anomaly, diagnosis = finding.anomaly, finding.diagnosis
-    if anomaly.kind in _APART:
+    if anomaly.kind in APART:
         return "low"
     if anomaly.kind == "tracking":
         return "medium"

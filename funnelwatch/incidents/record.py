@@ -72,7 +72,8 @@ def still(project: Project, run_id: str, keys: Iterable[SeriesKey], at: datetime
         _lock(project)
         running = Incident.objects.filter(project=project, run_id=run_id, resolved_at=None, last_seen_at__lte=at)
         for incident in running.order_by("pk"):
-            if any(_concerns(key, incident) for key in held):
+            ground = Footprint.of_incident(incident)
+            if any(_concerns(key, ground) for key in held):
                 incident.last_seen_at = at
                 if _seen_again(incident, at):
                     changed.append(incident)
@@ -274,9 +275,8 @@ def _merge(touched: Sequence[Incident], known: Sequence[Incident], at: datetime)
                 deliveries.follow_up(other, "resolved", at)
 
 
-def _concerns(key: SeriesKey, incident: Incident) -> bool:
-    """Whether a series that is still off belongs to this incident."""
-    ground = Footprint.of_incident(incident)
+def _concerns(key: SeriesKey, ground: Footprint) -> bool:
+    """Whether a series that is still off belongs to the incident with this footprint."""
     pair = (key.step_from, key.step_to)
     shared = pair in ground.edges or not key.step_to and any(key.step_from in edge for edge in ground.edges)
     if not shared or matching.disjoint(ground.cohort, key.cohort):

@@ -304,3 +304,38 @@ def test_runs_do_not_see_one_another(shop):
 )
 def test_titles_say_what_moved(shop, kind, step, effect, error, title):
     assert observe(shop, finding(cohort=EVERYONE, kind=kind, step=step, effect=effect, error=error))[0].title == title
+
+
+@pytest.mark.parametrize("kind", ["mix", "bot", "late_data"])
+def test_what_is_not_the_shops_own_trouble_is_shown_and_alerts_nobody(shop, kind):
+    (incident,) = observe(shop, finding(kind=kind))
+    observe(shop, finding(kind=kind), at=after(30))
+    assert (incident.status, incident.severity) == ("open", "low")
+    assert not incident.deliveries.exists()
+
+
+@pytest.mark.parametrize(
+    ("kind", "cohort", "step", "effect", "lost", "severity"),
+    [
+        ("rate", IOS, PAYMENT, -0.2, 2.4, "high"),
+        ("rate", IOS, PAYMENT, -0.2, 0.9, "high"),
+        ("rate", IOS, PAYMENT, -0.6, 0.9, "critical"),
+        ("rate", IOS, PAYMENT, -0.2, 0.2, "medium"),
+        ("rate", IOS, ("view_item", "add_to_cart"), -0.9, 0.01, "low"),
+        ("tracking", IOS, PAYMENT, -0.9, 100, "medium"),
+        ("silence", EVERYONE, ("page_view", ""), -1.0, 0, "critical"),
+        ("silence", IOS, ("page_view", ""), -1.0, 0, "high"),
+    ],
+)
+def test_severity_grows_with_lost_orders_an_hour_and_with_a_broken_last_step(
+    shop, kind, cohort, step, effect, lost, severity
+):
+    (incident,) = observe(shop, finding(kind=kind, cohort=cohort, step=step, effect=effect, lost=lost))
+    assert incident.severity == severity
+
+
+def test_a_quiet_tick_costs_a_handful_of_queries_however_many_series_are_off(shop, django_assert_max_num_queries):
+    observe(shop, finding())
+    keys = [SeriesKey("conversion", *PAYMENT, Cohort.of({"sku": str(n)})) for n in range(500)]
+    with django_assert_max_num_queries(6):
+        record.still(shop, "", keys, after(6))
