@@ -20,6 +20,8 @@ MIN_EFFECT = 0.05
 MIN_HITS_OFF = 5.0
 #: Back inside for this long before an anomaly ends, however clear the numbers.
 BACK_MINUTES = 10
+#: The recovery test takes the trouble for at least this large: against a smaller one "back" could not be shown in a day.
+RECOVERY_EFFECT = 0.2
 #: The onset is dated anew this long after opening, since every minute tells more; then it stands.
 DATING_MINUTES = 30
 
@@ -61,7 +63,8 @@ def book(state: Mapping[str, NDArray[Any]], minute: int, hits: Floats, expected:
     if not running.any():
         return dict(state)
     sums = state["sums"] + np.where(running[:, None], np.stack([hits, expected, trials], axis=1), 0.0)
-    ratio = np.where(running, sums[:, ledger.HITS] / np.maximum(sums[:, ledger.EXPECTED], 1e-9), 1.0)
+    ratio = sums[:, ledger.HITS] / np.maximum(sums[:, ledger.EXPECTED], 1e-9)
+    ratio = np.where(state["direction"] < 0, np.minimum(ratio, 1 - RECOVERY_EFFECT), np.maximum(ratio, 1 + RECOVERY_EFFECT))
     back = np.where(running, recovery.evidence(state["back"], hits, expected, ratio, phi), 0.0)
     since = np.where((back > 0) & (state["back"] > 0), state["back_since"], minute)
     return {**state, "sums": sums, "back": back, "back_since": since}

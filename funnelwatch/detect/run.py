@@ -10,24 +10,16 @@ from funnelwatch import config
 from funnelwatch.core.series import SeriesWindow
 from funnelwatch.core.signals import Anomaly
 from funnelwatch.core.stats.budget import discoveries
-from funnelwatch.detect import episodes, ledger
+from funnelwatch.detect import episodes, ledger, wobble
 from funnelwatch.detect.baseline import Baseline
 from funnelwatch.detect.delays import settling_minutes
 from funnelwatch.detect.detectors import DETECTORS, Scores, Tick, load
-from funnelwatch.detect.expect import WINDOWS, Expectation
+from funnelwatch.detect.expect import WINDOWS, Expectation, sums
 from funnelwatch.detect.fuse import fuse
 from funnelwatch.detect.pack import keys_from_json, keys_to_json, pack, unpack
 from funnelwatch.detect.roster import Roster, roster
 
 LOOK_BACK = max(WINDOWS)
-#: Relative wobble from minute to minute believed before a series has shown its own, and what that belief is worth: as much as
-#: minutes enough to tell 3 % from 0 (2 / 0.03^4 squared expected hits).
-WOBBLE = 0.03
-WOBBLE_WORTH = 2 / WOBBLE**4
-#: Half-life of what a series shows: two days.
-WOBBLE_DECAY = 0.5 ** (1 / 2880)
-#: A squared residual counts up to this many times its expectation, so that an incident's first minutes do not hide it.
-WOBBLE_CUT = 9.0
 #: Minutes known to less than this share are not judged yet.
 TOO_FRESH = 0.5
 
@@ -79,7 +71,7 @@ def judge(
     settled_rows = rows
     for now in range(begun + 1, minute):
         rows, _ = _step(rows, _tick(cast, rows, seen, now, bounded), last=False)
-        rows = _book(rows, seen, now, cast)
+        rows = _book(rows, seen, now, cast, bounded)
         if now <= minute - lag:
             settled_rows = rows
     _, scores = _step(rows, _tick(cast, rows, seen, minute, bounded), last=True)
@@ -102,7 +94,7 @@ def _fresh(size: int) -> Rows:
     rows: Rows = {f"{name}.{field}": array for name in DETECTORS for field, array in load(name).fresh(size).items()}
     rows |= {f"ledger.{field}": array for field, array in ledger.fresh(size).items()}
     rows |= {f"open.{field}": array for field, array in episodes.fresh(size).items()}
-    return rows | {"wobble.square": np.zeros(size), "wobble.weight": np.zeros(size)}
+    return rows | _prefixed("wobble", wobble.fresh(size))
 
 
 def _resume(state: DetectState | None, cast: Roster, until: int, width: int) -> tuple[Rows, int]:
@@ -144,7 +136,6 @@ def _tick(cast: Roster, rows: Rows, seen: Expectation, minute: int, bounded: NDA
     column = int(minute - seen.minutes[0])
     past_hits, past_expected = ledger.look_back(_part(rows, "ledger"))
     part = slice(max(column + 1 - LOOK_BACK, 0), column + 1)
-    square = rows["wobble.square"] + WOBBLE**2 * WOBBLE_WORTH
     return Tick(
         minute=minute,
         hits=seen.hits[:, part],
@@ -152,8 +143,8 @@ def _tick(cast: Roster, rows: Rows, seen: Expectation, minute: int, bounded: NDA
         bounded=bounded,
         past_hits=past_hits,
         past_expected=past_expected,
+        excess=wobble.excess(_part(rows, "wobble")),
         phi=cast.phi,
-        minutely2=np.maximum(square / (rows["wobble.weight"] + WOBBLE_WORTH), 0.0),
         hourly2=cast.hourly2,
         daily2=cast.daily2,
         margin=cast.margin,
@@ -171,18 +162,17 @@ def _step(rows: Rows, tick: Tick, last: bool) -> tuple[Rows, dict[str, Scores]]:
     return rows, scores
 
 
-def _book(rows: Rows, seen: Expectation, minute: int, cast: Roster) -> Rows:
+def _book(rows: Rows, seen: Expectation, minute: int, cast: Roster, bounded: NDArray[np.float64]) -> Rows:
     """Add a minute to the hourly ledger, to what is known of the wobble, and to open episodes."""
     column = int(minute - seen.minutes[0])
     hits, expected, trials = seen.hits[:, column], seen.expected[:, column], seen.due_trials[:, column]
     rows = rows | _prefixed("ledger", ledger.add(_part(rows, "ledger"), minute, hits, expected, trials))
     rows = rows | _prefixed("open", episodes.book(_part(rows, "open"), minute, hits, expected, trials, cast.phi))
-    noise = cast.phi * expected
-    square = np.minimum((hits - expected) ** 2, WOBBLE_CUT * (noise + (2 * WOBBLE * expected) ** 2))
     calm = rows["open.direction"] == 0
-    rows["wobble.square"] = WOBBLE_DECAY * rows["wobble.square"] + np.where(calm, square - noise, 0.0)
-    rows["wobble.weight"] = WOBBLE_DECAY * rows["wobble.weight"] + np.where(calm, expected**2, 0.0)
-    return rows
+    window = slice(max(column + 1 - LOOK_BACK, 0), column + 1)
+    noise = cast.phi[:, None] * (1 - bounded)
+    learned = wobble.learn(_part(rows, "wobble"), sums(seen.hits[:, window]), sums(seen.expected[:, window]), noise, calm)
+    return rows | _prefixed("wobble", learned)
 
 
 def _part(rows: Rows, owner: str) -> Rows:

@@ -30,8 +30,9 @@ class Tick:
 
     `hits`, `expected`: (U, K) the last K minutes, the minute judged last. `bounded`: (U, len(WINDOWS)), see Expecter.bounded.
     `past_hits`, `past_expected`: (U, len(HOURS)) sums over the last hours of detect.ledger.HOURS.
-    `phi`, `minutely2`, `hourly2`, `daily2`: (U,) dispersion, the last
-    three as squared relative wobble lasting a minute, an hour, a day. `margin`: (U,) relative error of the level to be forgiven.
+    `excess`: (U, len(WINDOWS)) variance beyond counting noise of the last w minutes' hits, as a share of their mean squared.
+    `phi`: (U,) >= 1, clustering. `hourly2`, `daily2`: (U,) squared relative wobble of the level lasting an hour, a day. `margin`: (U,)
+    relative error of the level to be forgiven.
     """
 
     minute: int
@@ -40,8 +41,8 @@ class Tick:
     bounded: Floats
     past_hits: Floats
     past_expected: Floats
+    excess: Floats
     phi: Floats
-    minutely2: Floats
     hourly2: Floats
     daily2: Floats
     margin: Floats

@@ -8,10 +8,12 @@ from numpy.typing import NDArray
 
 from funnelwatch.core.stats.counts import poisson_divergence
 from funnelwatch.detect.detectors import Scores, State, Tick
+from funnelwatch.detect.expect import WINDOWS
 
 VERSION = 1
 #: Weight of the newest minute: a memory of about ten minutes.
 WEIGHT = 0.2
+_SPAN = WINDOWS.index(8)
 
 
 def fresh(size: int) -> State:
@@ -24,13 +26,16 @@ def step(state: Mapping[str, NDArray[Any]], tick: Tick) -> tuple[State, Scores]:
     expected = tick.expected[:, -1]
     mean = (1 - WEIGHT) * state["expected"] + WEIGHT * expected
     hits = (1 - WEIGHT) * state["hits"] + WEIGHT * tick.hits[:, -1]
-    counting = expected * tick.phi + tick.minutely2 * expected**2
-    variance = (1 - WEIGHT) ** 2 * state["variance"] + WEIGHT**2 * counting
+    variance = (1 - WEIGHT) ** 2 * state["variance"] + WEIGHT**2 * expected * tick.phi
     following = {"hits": hits, "expected": mean, "variance": variance}
     side = np.where(hits < mean, 1 - tick.margin, 1 + tick.margin)
     beyond = np.where(hits < mean, hits < mean * side, hits > mean * side)
-    total = variance + tick.hourly2 * mean**2
+    total = variance + tick.excess[:, _SPAN] * mean**2
     scale = mean / np.maximum(total, 1e-12)  # hits * scale is Poisson in mean and variance
     nats = np.where(beyond, poisson_divergence(hits * scale, mean * side * scale), 0.0)
     nats = np.where(mean > 1e-9, nats, 0.0)
-    return following, Scores(-nats, np.where(hits < mean, -1, 1).astype(np.int8))
+    # the mean remembers 1 / WEIGHT minutes, which are one chance of a false alarm together (tail of a normal, rate of its excursions)
+    # unless single hits make the excursion
+    together = np.where(mean * scale > 1, 0.4 * np.sqrt(2 * nats) * WEIGHT, 1.0)
+    log_p = -nats + np.minimum(0.0, np.log(together + 1e-300))
+    return following, Scores(np.where(nats > 1.0, log_p, 0.0), np.where(hits < mean, -1, 1).astype(np.int8))

@@ -17,8 +17,8 @@ from funnelwatch.detect.ledger import HOURS
 VERSION = 1
 _WIDTHS = np.array([*WINDOWS, *(60 * hours for hours in HOURS)], dtype=float)
 _HOUR, _DAY = 60.0, 1440.0
-#: Windows overlap, so looking at all of them costs less than their number: log of the factor found by simulation.
-LOG_WINDOWS = np.log(4.0)
+#: Every window and both directions are a chance of their own (simulated: 27 times one window's false alarms, of 28).
+LOG_CHANCES = np.log(2.0 * len(_WIDTHS))
 
 
 def fresh(size: int) -> State:
@@ -32,14 +32,16 @@ def step(state: Mapping[str, NDArray[Any]], tick: Tick) -> tuple[State, Scores]:
     expected = np.maximum(np.concatenate([sums(tick.expected), tick.past_expected], axis=1), 1e-9)
     share = tick.bounded[:, np.minimum(np.arange(len(_WIDTHS)), len(WINDOWS) - 1)]
     counting = (1 - share) * tick.phi[:, None]
-    wobble = tick.minutely2[:, None] * expected / _WIDTHS
-    hourly = tick.hourly2[:, None] * expected * np.minimum(1, _HOUR / _WIDTHS)
-    daily = tick.daily2[:, None] * expected * np.minimum(1, _DAY / _WIDTHS)
-    spread = counting + wobble + hourly + daily  # variance over expected
-    nats = binomial_divergence(hits, expected, share) * (1 - share) / spread
-    # a deviation lasts as long as the noise it is made of: that many minutes are one chance of a false alarm, not many
-    lasting = (_WIDTHS * (counting + wobble) + np.maximum(_WIDTHS, _HOUR) * hourly + np.maximum(_WIDTHS, _DAY) * daily) / spread
-    log_p = -nats + np.minimum(0.0, np.log(0.4 * np.sqrt(2 * nats) + 1e-300) - np.log(lasting)) + LOG_WINDOWS
+    lasting_hour = tick.hourly2[:, None] * np.minimum(1, _HOUR / _WIDTHS)
+    lasting_day = tick.daily2[:, None] * np.minimum(1, _DAY / _WIDTHS)
+    passing = np.zeros_like(lasting_hour)
+    passing[:, : len(WINDOWS)] = np.maximum(tick.excess - (lasting_hour + lasting_day)[:, : len(WINDOWS)], 0.0)
+    short, hour, day = counting + passing * expected, lasting_hour * expected, lasting_day * expected
+    spread = short + hour + day  # variance over expected
+    nats = np.maximum(binomial_divergence(hits, expected, share), 0.0) * (1 - share) / spread
+    # a deviation lasts as long as the noise it is made of (geometric mean): that many minutes are one chance of a false alarm
+    log_lasting = (np.log(_WIDTHS) * short + np.log(np.maximum(_WIDTHS, _HOUR)) * hour + np.log(np.maximum(_WIDTHS, _DAY)) * day) / spread
+    log_p = -nats + np.minimum(0.0, np.log(0.4 * np.sqrt(2 * nats) + 1e-300) - log_lasting) + LOG_CHANCES
     # hours that hold no more than the last 64 minutes (after a start) say nothing that those do not
     fuller = np.arange(len(_WIDTHS)) < len(WINDOWS)
     fuller = fuller | (expected > expected[:, [len(WINDOWS) - 1]])
