@@ -1,2 +1,2 @@
-import{b as r}from"./chunk-BRIE6TRN.js";var o=6e4,m=(s,n)=>r(s)/2**32<n,f=(...s)=>r(s.join(`
+import{b as r}from"./chunk-3NQAS33L.js";var o=6e4,m=(s,n)=>r(s)/2**32<n,f=(...s)=>r(s.join(`
 `).replace(/[0-9a-f-]{8,}|\d+/gi,"#")).toString(16);function g(s=5,n=60){let t=new Map,i=n;return{pass(p,u){let e=t.get(p);if((!e||u-e.since>=o)&&(e={since:u,sent:0,suppressed:e?.suppressed??0},t.set(p,e)),e.sent>=s||i<=0){e.suppressed++;return}e.sent++,i--;let{suppressed:d}=e;return e.suppressed=0,d}}}export{m as a,f as b,g as c};

@@ -1,0 +1,1 @@
+var e=()=>crypto.randomUUID?.()??Date.now().toString(36)+Math.random().toString(36).slice(2);function a(r){let t=2166136261;for(let n=0;n<r.length;n++)t=Math.imul(t^r.charCodeAt(n),16777619);return t=Math.imul(t^t>>>16,2246822507),t=Math.imul(t^t>>>13,3266489909),(t^t>>>16)>>>0}export{e as a,a as b};

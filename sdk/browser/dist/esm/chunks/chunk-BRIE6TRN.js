@@ -1,1 +1,0 @@
-var o=()=>crypto.randomUUID?.()??Date.now().toString(36)+Math.random().toString(36).slice(2);function e(r){let t=2166136261;for(let n=0;n<r.length;n++)t=Math.imul(t^r.charCodeAt(n),16777619);return t>>>0}export{o as a,e as b};
