@@ -13,7 +13,7 @@ import msgspec
 from funnelwatch import config
 from funnelwatch.ingest import segments
 from funnelwatch.ingest.draft import FIELDS, Columns, decode_line, decode_lines, empty_columns, extend
-from funnelwatch.ingest.ledger import Block, Ledger
+from funnelwatch.ingest.ledger import Block, Ledger, Poison
 from funnelwatch.ingest.seen import digest
 from funnelwatch.ingest.segments import Segment
 from funnelwatch.ingest.status import Status, read_status
@@ -39,13 +39,6 @@ _MOST_POISON = 100
 _DATA_ERRORS = frozenset((6, 26, 27, 33, 38, 41, 43, 53, 69, 70, 72, 117, 131, 190, 321, 349, 407, 469))
 
 
-class Damaged(NamedTuple):
-    """A spooled line that cannot be read."""
-
-    line: str
-    reason: str
-
-
 class Reading(NamedTuple):
     """Rows `first` to `last` of a segment, decoded. Events that cannot be read are apart."""
 
@@ -53,7 +46,7 @@ class Reading(NamedTuple):
     last: int
     total: int
     columns: Columns
-    damaged: list[Damaged]
+    damaged: list[Poison]
     recent: list[dict[str, Any]]
     drops: Counter[tuple[int, str]]
 
@@ -102,11 +95,11 @@ class Drain:
     def _run(self) -> None:
         backoff = _FIRST_BACKOFF
         while not self._stop.is_set():
-            if self._ledger is None and not self._take_over():
-                self._stop.wait(_STANDBY)
-                continue
             begun = monotonic()
             try:
+                if self._ledger is None and not self._take_over():
+                    self._stop.wait(_STANDBY)
+                    continue
                 taken = self.drain_once()
                 self.last_error, backoff = "", _FIRST_BACKOFF
             except Exception as error:  # whatever it is, the events are safe on the disk and the drain must go on
@@ -121,7 +114,7 @@ class Drain:
         self._let_go()
 
     def _take_over(self) -> bool:
-        self._lock = segments.hold_lock(self.directory / "drain.lock")
+        self._lock = self._lock or segments.hold_lock(self.directory / "drain.lock")
         if self._lock is None:
             return False
         self._ledger = Ledger(self.directory)
@@ -155,16 +148,15 @@ class Drain:
         self._store(ledger, block, reading)
 
     def _store(self, ledger: Ledger, block: Block, reading: Reading) -> None:
-        poison = Poison(ledger, block.token)
-        for number, damaged in enumerate(reading.damaged):
-            poison.add(f"damaged {number}", damaged.line, damaged.reason)
+        poison = list(reading.damaged)
         columns = _without(reading.columns, block.repeats)
         if block.split or self._insert(columns, block.token) is not None:
             block = block if block.split else ledger.mark_split(block)
             self._insert_parts(columns, block.token, 0, poison)
         recent_queries.insert(self._client, reading.recent, block.token)
-        poisoned = Counter({(project, "poison"): count for project, count in poison.counts.items()})
-        ledger.finish(block, reading.drops + poisoned, _length(columns) - poison.refused)
+        for aside in poison:
+            log.error("event of project %d set aside: %s", aside.project_id, aside.reason)
+        ledger.finish(block, reading.drops, _length(reading.columns) + len(reading.damaged), poison)
 
     def _insert(self, columns: Columns, token: str) -> Exception | None:
         """None once stored, else what is wrong with the events. Raises when the trouble is the store's."""
@@ -177,14 +169,17 @@ class Drain:
             return error
         return None
 
-    def _insert_parts(self, columns: Columns, token: str, offset: int, poison: "Poison") -> None:
+    def _insert_parts(self, columns: Columns, token: str, offset: int, poison: list[Poison]) -> None:
         """Halve until the culprits stand alone; each part has a token made of its place, the same after a restart."""
         count = _length(columns)
         error = self._insert(columns, f"{token}/{offset}+{count}")
         if error is None:
             return
         if count == 1:
-            poison.refuse(str(offset), {name: column[0] for name, column in columns.items()}, error)
+            if len(poison) == _MOST_POISON:
+                raise StoreError(f"the store refuses more than {_MOST_POISON} events of a block, the last with: {error}") from error
+            event = {name: column[0] for name, column in columns.items()}
+            poison.append(Poison(event["project_id"], msgspec.json.encode(event).decode(), str(error) or type(error).__name__))
             return
         middle = count // 2
         self._insert_parts(_part(columns, 0, middle), token, offset, poison)
@@ -209,32 +204,10 @@ class Drain:
                 path.unlink(missing_ok=True)
 
 
-class Poison:
-    """Events of one block that cannot be stored: kept with their reason, so the rest can go on."""
-
-    def __init__(self, ledger: Ledger, token: str) -> None:
-        self._ledger, self._token = ledger, token
-        self.counts: Counter[int] = Counter()
-        self.refused = 0
-
-    def add(self, place: str, line: str, reason: str) -> None:
-        """Set a line aside that is no readable event."""
-        log.error("event set aside: %s", reason)
-        self._ledger.set_aside(f"{self._token}#{place}", reason, line)
-        self.counts[_project_of(line)] += 1
-
-    def refuse(self, place: str, event: dict[str, Any], error: Exception) -> None:
-        """Set an event aside that the store refused. Raises the error when there are so many that the store must be at fault."""
-        self.refused += 1
-        if self.refused > _MOST_POISON:
-            raise StoreError(f"the store refuses more than {_MOST_POISON} events of a block, the last with: {error}") from error
-        self.add(f"store {place}", msgspec.json.encode(event).decode(), str(error) or type(error).__name__)
-
-
 def _read(segment: Segment, after: int, until: int | None) -> Reading | None:
     """The next rows of a segment, up to a block's worth of events (or exactly to row `until`); None when there are none."""
     columns = empty_columns()
-    damaged: list[Damaged] = []
+    damaged: list[Poison] = []
     recent: list[dict[str, Any]] = []
     drops: Counter[tuple[int, str]] = Counter()
     first = last = total = 0
@@ -253,7 +226,7 @@ def _read(segment: Segment, after: int, until: int | None) -> Reading | None:
     return Reading(first, last, total, columns, damaged, recent, drops) if first else None
 
 
-def _decode(lines: bytes, columns: Columns, damaged: list[Damaged]) -> None:
+def _decode(lines: bytes, columns: Columns, damaged: list[Poison]) -> None:
     start = 0
     while start < len(lines):
         end = lines.find(b"\n", min(start + _PIECE_BYTES, len(lines) - 1)) + 1
@@ -266,11 +239,12 @@ def _decode(lines: bytes, columns: Columns, damaged: list[Damaged]) -> None:
         start = end
 
 
-def _decode_one(line: bytes, columns: Columns, damaged: list[Damaged]) -> None:
+def _decode_one(line: bytes, columns: Columns, damaged: list[Poison]) -> None:
     try:
         extend(columns, [decode_line(line)])
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        damaged.append(Damaged(line.decode(errors="replace"), str(error)))
+        text = line.decode(errors="replace")
+        damaged.append(Poison(_project_of(text), text, str(error)))
 
 
 def _length(columns: Columns) -> int:
@@ -289,10 +263,10 @@ def _without(columns: Columns, positions: frozenset[int]) -> Columns:
 
 
 def _project_of(line: str) -> int:
-    """The project of an event that could not be read or stored; 0 when even that cannot be told."""
+    """The project of a line that cannot be read; 0 when even that cannot be told."""
     try:
         fields = msgspec.json.decode(line)
-        return int(fields["project_id"] if isinstance(fields, dict) else fields[_PROJECT])
+        return int(fields[_PROJECT])
     except (msgspec.DecodeError, ValueError, TypeError, LookupError):
         return 0
 

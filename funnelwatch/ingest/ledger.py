@@ -2,6 +2,7 @@
 
 import sqlite3
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -9,22 +10,31 @@ import msgspec
 
 from funnelwatch.core import clock
 from funnelwatch.ingest import seen
+from funnelwatch.ingest.segments import open_durable
 
 FILE_NAME = "drain.sqlite"
 
 _SCHEMA = """
-CREATE TABLE IF NOT EXISTS cursors (segment TEXT PRIMARY KEY, row INTEGER NOT NULL, total INTEGER NOT NULL);
-CREATE TABLE IF NOT EXISTS block (
+CREATE TABLE cursors (segment TEXT PRIMARY KEY, row INTEGER NOT NULL, total INTEGER NOT NULL);
+CREATE TABLE block (
     segment TEXT NOT NULL, first INTEGER NOT NULL, last INTEGER NOT NULL, total INTEGER NOT NULL,
     repeats TEXT NOT NULL,             -- positions left out because their message id was stored before
     split INTEGER NOT NULL DEFAULT 0   -- the store refused it as a whole: its parts go in under tokens of their own
 );
-CREATE TABLE IF NOT EXISTS drops (project_id INTEGER, reason TEXT, count INTEGER NOT NULL, PRIMARY KEY (project_id, reason));
-CREATE TABLE IF NOT EXISTS poison (
-    id INTEGER PRIMARY KEY, at INTEGER NOT NULL, place TEXT NOT NULL UNIQUE, reason TEXT NOT NULL, line TEXT NOT NULL
+CREATE TABLE drops (project_id INTEGER, reason TEXT, count INTEGER NOT NULL, PRIMARY KEY (project_id, reason));
+CREATE TABLE poison (
+    id INTEGER PRIMARY KEY, at INTEGER NOT NULL, reason TEXT NOT NULL, line TEXT NOT NULL
 );
-CREATE TABLE IF NOT EXISTS counters (name TEXT PRIMARY KEY, count INTEGER NOT NULL);
+CREATE TABLE counters (name TEXT PRIMARY KEY, count INTEGER NOT NULL);
 """
+
+
+class Poison(NamedTuple):
+    """An event that cannot be read or stored, as JSON, and why."""
+
+    project_id: int
+    line: str
+    reason: str
 
 
 class Block(NamedTuple):
@@ -48,10 +58,7 @@ class Ledger:
     """Owned by the one drain of the node (its lock is held by the caller)."""
 
     def __init__(self, directory: Path) -> None:
-        self._connection = sqlite3.connect(directory / FILE_NAME, isolation_level=None, check_same_thread=False)
-        self._connection.execute("PRAGMA journal_mode = WAL")
-        self._connection.execute("PRAGMA synchronous = FULL")
-        self._connection.executescript(_SCHEMA)
+        self._connection = open_durable(directory / FILE_NAME, _SCHEMA)
 
     def close(self) -> None:
         """Let go of the file."""
@@ -87,26 +94,25 @@ class Ledger:
         self._connection.execute("UPDATE block SET split = 1")
         return block._replace(split=True)
 
-    def set_aside(self, place: str, reason: str, line: str) -> None:
-        """Keep an event that cannot be stored. The same place again changes nothing."""
-        self._connection.execute(
-            "INSERT OR IGNORE INTO poison (at, place, reason, line) VALUES (?, ?, ?, ?)", (clock.now_ms(), place, reason[:1000], line)
-        )
-
-    def finish(self, block: Block, drops: Counter[tuple[int, str]], stored: int) -> None:
-        """The block is in the store: move the cursor and count, in one transaction."""
+    def finish(self, block: Block, drops: Counter[tuple[int, str]], events: int, poison: Sequence[Poison]) -> None:
+        """The block's `events` are in the store but for repeats and poison: move the cursor, count, keep what was set aside."""
+        stored = events - len(block.repeats) - len(poison)
+        drops = drops + Counter((event.project_id, "poison") for event in poison)
         connection = self._connection
         with _transaction(connection):
             connection.execute("DELETE FROM block")
             connection.execute("INSERT OR REPLACE INTO cursors VALUES (?, ?, ?)", (block.segment, block.last, block.total))
-            for (project, reason), count in drops.items():
-                connection.execute(
-                    "INSERT INTO drops VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET count = count + excluded.count", (project, reason, count)
-                )
-            for name, count in (("stored", stored), ("repeats", len(block.repeats))):
-                connection.execute(
-                    "INSERT INTO counters VALUES (?, ?) ON CONFLICT DO UPDATE SET count = count + excluded.count", (name, count)
-                )
+            connection.executemany(
+                "INSERT INTO poison (at, reason, line) VALUES (?, ?, ?)", [(clock.now_ms(), event.reason[:1000], event.line) for event in poison]
+            )
+            connection.executemany(
+                "INSERT INTO drops VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET count = count + excluded.count",
+                [(project, reason, count) for (project, reason), count in drops.items()],
+            )
+            connection.executemany(
+                "INSERT INTO counters VALUES (?, ?) ON CONFLICT DO UPDATE SET count = count + excluded.count",
+                [("stored", stored), ("repeats", len(block.repeats))],
+            )
 
     def forget_segment(self, segment: str) -> None:
         """The segment's file is gone for good."""

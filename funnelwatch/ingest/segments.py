@@ -49,14 +49,23 @@ class Segment(NamedTuple):
 
 
 def create(directory: Path, owner: str, number: int) -> sqlite3.Connection:
-    """A new segment open for writing: every commit is on the disk when it returns."""
-    path = directory / f"{owner}-{number:08d}.sqlite"
-    unfinished = path.with_suffix(".new")  # gets its name when it has its table, so that no reader meets it without
-    connection = sqlite3.connect(unfinished, isolation_level=None)
-    connection.execute("PRAGMA journal_mode = WAL")
-    connection.execute(_SCHEMA)
-    connection.close()
-    unfinished.rename(path)
+    """A new segment open for writing. It stays in its journal until it is closed: nothing is written twice under load, and what
+    a write takes of the disk is known beforehand."""
+    connection = open_durable(directory / f"{owner}-{number:08d}.sqlite", _SCHEMA)
+    connection.execute("PRAGMA wal_autocheckpoint = 0")
+    return connection
+
+
+def open_durable(path: Path, schema: str) -> sqlite3.Connection:
+    """A database whose every commit is on the disk when it returns, made with `schema` where there is none."""
+    if not path.exists():
+        unfinished = path.with_suffix(".new")  # gets its name when it has its tables, so that no reader meets it without
+        unfinished.unlink(missing_ok=True)
+        connection = sqlite3.connect(unfinished, isolation_level=None)
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.executescript(schema)
+        connection.close()
+        unfinished.rename(path)
     connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
     connection.execute("PRAGMA synchronous = FULL")
     return connection

@@ -18,11 +18,11 @@ from funnelwatch.ingest.errors import Refusal
 log = logging.getLogger(__name__)
 
 #: A drained segment is removed whole, so this bounds what lingers on a quiet system.
-_SEGMENT_BYTES = 64 * 1024 * 1024
+_SEGMENT_BYTES = 32 * 1024 * 1024
 #: One row is decoded at one go by the drain; beyond this it would hold up other threads.
 _ROW_BYTES = 1024 * 1024
 #: Free space left to the drain and the event store, which both need some to get the spool empty again.
-_RESERVE_BYTES, _RESERVE_SHARE = 256 * 1024 * 1024, 0.05
+_RESERVE_SHARE, _LEAST_RESERVE, _MOST_RESERVE = 0.05, 4 * 1024 * 1024, 256 * 1024 * 1024
 _RETRY_SECONDS = 10
 
 
@@ -139,13 +139,14 @@ class Spool:
 
     def _abandon_segment(self) -> None:
         if self._connection is not None:
-            self._connection.close()
+            # Closing moves the journal into the file: 32 MB that no request should wait for.
+            threading.Thread(target=self._connection.close, name="spool-closer").start()
             self._connection = None
 
     def _check_room(self) -> None:
         disk = os.statvfs(self.directory)
         free = disk.f_bavail * disk.f_frsize
-        if free < min(_RESERVE_BYTES, disk.f_blocks * disk.f_frsize * _RESERVE_SHARE):
+        if free < min(max(disk.f_blocks * disk.f_frsize * _RESERVE_SHARE, _LEAST_RESERVE), _MOST_RESERVE):
             raise SpoolFull("the disk is nearly full")
         if spool_bytes(self.directory) > self.max_bytes:
             raise SpoolFull("the spool has reached its cap (spool_max_mb): the event store is not keeping up")
