@@ -7,12 +7,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from funnelwatch.core.series import Floats, SeriesWindow
-from funnelwatch.core.signals import Anomaly
+from funnelwatch.core.series import Floats, SeriesKey, SeriesWindow
+from funnelwatch.core.signals import Anomaly, Signal
 from funnelwatch.core.stats import recovery
 from funnelwatch.core.stats.counts import count_interval, rate_interval
 from funnelwatch.detect import fuse, ledger, onset
-from funnelwatch.detect.detectors import Scores
+from funnelwatch.detect.detectors import Scores, changepoint, prophet_band
+from funnelwatch.detect.detectors.prophet_band import Band
+from funnelwatch.detect.expect import Expectation
 from funnelwatch.detect.roster import Roster
 
 #: Deviations smaller than this, or of fewer hits, are true perhaps and not worth a page.
@@ -30,15 +32,17 @@ Rows = dict[str, NDArray[Any]]
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """What a tick knows when it comes to opening and closing."""
+    """What a tick knows when it comes to opening and closing. `seen`: the last minutes as the detectors saw them."""
 
     cast: Roster
     window: SeriesWindow
+    seen: Expectation
     minute: int
     settled: int
     scores: Mapping[str, Scores]
     fused: fuse.Fused
     named: NDArray[np.bool_]
+    bands: Mapping[SeriesKey, Band]
 
 
 def fresh(size: int) -> Rows:
@@ -175,5 +179,16 @@ def _describe(state: Rows, row: int, unsettled: Floats, view: View) -> Anomaly:
         missing=float(expected - hits),
         trials=trials,
         kind={"errors": "error", "volume": "volume"}.get(view.cast.keys[row].metric, "rate"),  # type: ignore[arg-type]
-        signals=fuse.signals(view.scores, row, float(log_interval[row]), view.minute),
+        signals=fuse.signals(view.scores, row, float(log_interval[row]), view.minute) + _slow_signals(state, row, view),
     )
+
+
+def _slow_signals(state: Rows, row: int, view: View) -> tuple[Signal, ...]:
+    """What the slow tier says of an open series: the changepoint while its onset is being dated, the forecast band at any time."""
+    key, seen = view.cast.keys[row], view.seen
+    found = []
+    if view.minute - state["opened"][row] <= DATING_MINUTES:
+        found.append(changepoint.signal(seen.minutes, seen.hits[row], seen.expected[row], float(view.cast.phi[row])))
+    if key in view.bands:
+        found.append(prophet_band.signal(view.bands[key], view.minute, seen.hits[row], seen.due_trials[row]))
+    return tuple(signal for signal in found if signal is not None)

@@ -1,27 +1,29 @@
 """One call a tick: the window in, the anomalies out. Live and in replay the same."""
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from funnelwatch import config
-from funnelwatch.core.series import SeriesWindow
+from funnelwatch.core.series import SeriesKey, SeriesWindow
 from funnelwatch.core.signals import Anomaly
 from funnelwatch.core.stats.budget import discoveries
-from funnelwatch.detect import episodes, ledger, wobble
+from funnelwatch.detect import episodes, ledger, sight, wobble
 from funnelwatch.detect.baseline import Baseline
+from funnelwatch.detect.classify import classify
 from funnelwatch.detect.delays import settling_minutes
 from funnelwatch.detect.detectors import DETECTORS, Scores, Tick, load
+from funnelwatch.detect.detectors.prophet_band import Band
 from funnelwatch.detect.expect import WINDOWS, Expectation, sums
 from funnelwatch.detect.fuse import fuse
 from funnelwatch.detect.pack import keys_from_json, keys_to_json, pack, unpack
 from funnelwatch.detect.roster import Roster, roster
 
 LOOK_BACK = max(WINDOWS)
-#: Minutes known to less than this share are not judged yet.
-TOO_FRESH = 0.5
 
 Rows = dict[str, NDArray[Any]]
 
@@ -47,12 +49,18 @@ class DetectState:
 
 
 def judge(
-    state: DetectState | None, baseline: Baseline, window: SeriesWindow, minute: int
+    state: DetectState | None,
+    baseline: Baseline,
+    window: SeriesWindow,
+    minute: int,
+    bands: Mapping[SeriesKey, Band] = MappingProxyType({}),
+    known_until: int | None = None,
 ) -> tuple[DetectState, list[Anomaly]]:
     """Judge epoch minute `minute`, the last of `window`, and every minute since the state's.
 
     Minutes whose late events are still on their way are judged provisionally and again when they have settled; judging a minute twice
-    gives the same answer. Returns the next state and every series that is off now, those that were off before included.
+    gives the same answer. `bands`: forecasts of headline series, which corroborate. `known_until`: last minute whose events are in, when
+    ingest is known to lag; nothing after it is judged. Returns the next state and every series that is off now, those that were off before included.
     Raises ValueError when the window does not end with `minute`, or the state is already past it.
     """
     if len(window.minutes) == 0 or window.minutes[-1] != minute:
@@ -61,24 +69,27 @@ def judge(
         raise ValueError(f"minute {minute} is settled already, the state stands after {state.settled}")
     cast = _cast(state, window, baseline)
     lag = max(settling_minutes(baseline.arrival), 1)  # the newest minute is always judged provisionally, so it may be judged again
-    rows, begun = _resume(state, cast, minute - lag, len(window.minutes))
+    known_until = minute if known_until is None else min(known_until, minute)
+    until = min(minute - lag, known_until)
+    rows, begun = _resume(state, cast, until, len(window.minutes))
     trials, hits = window.trials[cast.pick], window.hits[cast.pick]
     whole = cast.laid.over(trials, hits, window.minutes, minute, LOOK_BACK + minute - begun - 1)
     bounded = cast.laid.bounded(trials, whole, window.minutes, minute)
     # after a recovery the visible part of a window is shorter than the window: Poisson is the safe side
     bounded[rows["open.blind"] > minute - LOOK_BACK] = 0.0
-    seen = _hide(whole, rows["open.blind"])
+    seen = sight.hide(whole, rows["open.blind"], known_until, cast.laid)
     settled_rows = rows
     for now in range(begun + 1, minute):
         rows, _ = _step(rows, _tick(cast, rows, seen, now, bounded), last=False)
         rows = _book(rows, seen, now, cast, bounded)
-        if now <= minute - lag:
+        if now <= until:
             settled_rows = rows
     _, scores = _step(rows, _tick(cast, rows, seen, minute, bounded), last=True)
     fused = fuse(scores)
-    view = episodes.View(cast, window, minute, max(minute - lag, begun), scores, fused, discoveries(fused.log_p, cast.log_interval))
+    named = discoveries(fused.log_p, cast.log_interval)
+    view = episodes.View(cast, window, seen, minute, max(until, begun), scores, fused, named, bands)
     settled_rows, anomalies = episodes.update(settled_rows, view)
-    return DetectState(view.settled, cast.keys, settled_rows, cast), anomalies
+    return DetectState(view.settled, cast.keys, settled_rows, cast), classify(anomalies, seen, cast, known_until)
 
 
 def _cast(state: DetectState | None, window: SeriesWindow, baseline: Baseline) -> Roster:
@@ -115,21 +126,6 @@ def _resume(state: DetectState | None, cast: Roster, until: int, width: int) -> 
         nothing = np.zeros(len(cast.keys))
         rows = rows | _prefixed("ledger", ledger.add(_part(rows, "ledger"), minute, nothing, nothing, nothing))
     return rows, skipped_to
-
-
-def _hide(seen: Expectation, blind: NDArray[np.int64]) -> Expectation:
-    """Without minutes too fresh to judge, and per series without those up to `blind` (before its last recovery)."""
-    hidden = (seen.completeness < TOO_FRESH)[None, :]
-    if blind.max(initial=-1) >= seen.minutes[0]:
-        hidden = hidden | (seen.minutes <= blind[:, None])
-    if not hidden.any():
-        return seen
-    return replace(
-        seen,
-        hits=np.where(hidden, 0.0, seen.hits),
-        expected=np.where(hidden, 0.0, seen.expected),
-        due_trials=np.where(hidden, 0.0, seen.due_trials),
-    )
 
 
 def _tick(cast: Roster, rows: Rows, seen: Expectation, minute: int, bounded: NDArray[np.float64]) -> Tick:
