@@ -40,6 +40,7 @@ export function createQueue(store: Store, post: Post, urgent: () => boolean, set
   let notBefore = 0;
   let ordered = 0;
   let failures = 0;
+  const encoder = new TextEncoder();
 
   const waiting = () => entries.filter((entry) => !flying.includes(entry));
   const stored = () => store.read<Entry[]>("queue") ?? [];
@@ -102,9 +103,10 @@ export function createQueue(store: Store, post: Post, urgent: () => boolean, set
     leave,
     add(message: Message) {
       const json = JSON.stringify(message, denied);
-      const { size } = new Blob([json]);
+      const size = encoder.encode(json).length;
       if (size > EVENT_LIMIT) throw "event too large";
-      entries = trim([...entries, [message.messageId, json, size]]);
+      entries.push([message.messageId, json, size]);
+      trim(entries);
       if (urgent()) leave();
       else if (entries.length >= flushAt) schedule(0);
       else if (!timer) schedule(flushInterval);
