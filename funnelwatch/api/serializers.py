@@ -8,7 +8,18 @@ from funnelwatch.alert.channel import check_config
 from funnelwatch.core.funnel import parse_steps
 from funnelwatch.core.vocabulary import CHANGE_KINDS, SEVERITIES
 from funnelwatch.incidents.models import Delivery, Feedback, PlaybookStep
-from funnelwatch.projects.models import ApiToken, AuditRow, ChangeRow, Channel, Connector, Funnel, Member, Project, WriteKey, steps_to_json
+from funnelwatch.projects.models import (
+    ApiToken,
+    AuditRow,
+    ChangeRow,
+    Channel,
+    Connector,
+    Funnel,
+    Member,
+    Project,
+    WriteKey,
+    steps_to_json,
+)
 
 
 class ProjectSerializer(serializers.ModelSerializer):

@@ -4,7 +4,7 @@ from typing import Any
 
 from django.contrib.auth import get_user_model
 from django.db import models
-from drf_spectacular.utils import OpenApiParameter, extend_schema
+from drf_spectacular.utils import OpenApiParameter, OpenApiTypes, extend_schema
 from rest_framework import mixins, status
 from rest_framework.decorators import action
 from rest_framework.exceptions import ValidationError
@@ -14,10 +14,11 @@ from rest_framework.serializers import BaseSerializer
 
 from funnelwatch.api import scope, serializers
 from funnelwatch.api.base import Scoped
+from funnelwatch.api.store import TIMES, client, collected, span, store_or_unavailable
 from funnelwatch.core import clock
+from funnelwatch.core.vocabulary import DIMENSIONS
 from funnelwatch.projects.models import ApiToken, Channel, Connector, Funnel, Member, Project, WriteKey
-
-PROJECT = OpenApiParameter("project", str, description="Name of the project, for members of several.")
+from funnelwatch.store.queries import funnels
 
 
 class Projects(mixins.ListModelMixin, mixins.RetrieveModelMixin, mixins.UpdateModelMixin, Scoped):
@@ -170,3 +171,17 @@ class Funnels(Created):
         last = versions.aggregate(last=models.Max("version"))["last"] or 0
         versions.update(active=False)
         self.note(serializer.save(project=project, version=last + 1), "created", version=last + 1)
+
+    @extend_schema(responses={200: OpenApiTypes.OBJECT}, parameters=[*TIMES, OpenApiParameter("by", str, many=True, enum=DIMENSIONS)])
+    @action(detail=True)
+    def report(self, request: Request, pk: str) -> Response:
+        """Steps with their intervals, whole and by up to two dimensions; the last 24 hours without a time."""
+        funnel = self.get_object()
+        from_minute, to_minute = span(request, 1440)
+        by = [name for text in request.query_params.getlist("by") for name in text.split(",") if name]
+        if len(by) > 2 or not set(by) <= set(DIMENSIONS):
+            raise ValidationError({"by": [f"At most two of {', '.join(DIMENSIONS)}."]})
+        as_of = clock.to_minute(clock.now())
+        with store_or_unavailable():
+            definition = collected(funnel.project, funnel.pk)
+            return Response(funnels.report(client(), funnels.Span(definition, from_minute, min(to_minute, as_of), as_of), by))

@@ -60,9 +60,8 @@ TIMELINE_TITLES = {
 }  # fmt: skip
 
 DETECTORS = {
-    "ewma": "EWMA control chart", "changepoint": "Changepoint (PELT)", "bocpd": "Changepoint (BOCPD)", "prophet": "Prophet interval",
-    "rate_cusum": "Delay-aware CUSUM", "count_cusum": "Count CUSUM", "error_cusum": "Error-count CUSUM",
-    "seasonal_esd": "Seasonal ESD", "isolation_forest": "Isolation forest", "lof": "Local outlier factor",
+    "rate_cusum": "Delay-aware CUSUM", "glr": "Generalised likelihood ratio", "ewma": "EWMA control chart", "changepoint": "Changepoint dating",
+    "prophet": "Prophet interval", "seasonal_esd": "Seasonal ESD", "isolation_forest": "Isolation forest", "lof": "Local outlier factor",
     "autoencoder": "Journey autoencoder", "silence": "Silence watch",
 }  # fmt: skip
 

@@ -1,13 +1,191 @@
-"""The funnel explorer: how many made each step, with the doubt, whole and by one dimension."""
+"""The funnel explorer: how many made each step, against the same time a week before, whole and by one dimension."""
+
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
+
 from django.http import QueryDict
+
+from funnelwatch.core import clock
+from funnelwatch.core.cohort import Cohort
+from funnelwatch.core.vocabulary import DIMENSIONS
+from funnelwatch.pipeline.funnels import UNSEEN_DAYS, watched_funnels
 from funnelwatch.projects.models import Project
+from funnelwatch.store.client import Client
+from funnelwatch.store.queries import funnels
+from funnelwatch.store.queries.funnels import Span, StepCount
+from funnelwatch.web import format, words
+from funnelwatch.web.data import stored
+
+#: Code -> (words, minutes, minutes a point of the trend).
+PERIODS = {
+    "15m": ("Last 15 min", 15, 1),
+    "1h": ("Last hour", 60, 5),
+    "3h": ("Last 3 h", 180, 10),
+    "24h": ("Last 24 h", 1440, 60),
+    "7d": ("Last 7 days", 10_080, 360),
+    "28d": ("Last 28 days", 40_320, 1440),
+}
+WEEK = 10_080
+BREAKDOWNS = tuple(name for name in DIMENSIONS if name not in ("consent", "currency"))
+ROWS = 12
+#: Fewer sessions than this in a cell make no comparison.
+FEW = 50
+#: Upper ends, in minutes, of the bars of the time to convert.
+BINS = (1, 2, 3, 5, 10, 20, 40, 60)
+
+
 @dataclass(frozen=True, slots=True)
 class Filters:
-    by: str = ""
+    """The query string, unknown values dropped."""
+
+    period: str = "24h"
+    by: str = "device"
+    funnel: str = ""
+    step: str = ""
+
     @classmethod
-    def of(cls, params: QueryDict, project: Project) -> "Filters":
-        return cls()
+    def of(cls, params: QueryDict) -> "Filters":
+        period, by = params.get("period", "24h"), params.get("by", "device")
+        return cls(
+            period=period if period in PERIODS else "24h",
+            by=by if by in BREAKDOWNS else "device",
+            funnel=params.get("funnel", "")[:60],
+            step=params.get("step", "")[:60],
+        )
+
+
 def context(project: Project, filters: Filters) -> dict[str, Any]:
-    return {}
+    """Template context of the page; without `report` while the store is away or nothing was collected."""
+    shown = stored.ask(lambda: _report(stored.client(), project, filters))
+    return {
+        "filters": filters,
+        "periods": [(code, name) for code, (name, *_) in PERIODS.items()],
+        "breakdowns": [(name, words.DIMENSIONS.get(name, words.humanise(name))) for name in BREAKDOWNS],
+        "by_label": words.DIMENSIONS.get(filters.by, words.humanise(filters.by)),
+        "report": shown,
+        "reachable": shown is not None,
+    }
+
+
+def _report(client: Client, project: Project, filters: Filters) -> dict[str, Any]:
+    now = clock.now_ms()
+    watched = watched_funnels(client, project, now - UNSEEN_DAYS * 86_400_000, now)
+    names = [each.whole.name for each in watched]
+    chosen = next((each for each in watched if each.whole.name == filters.funnel), watched[0] if watched else None)
+    if chosen is None:
+        return {"funnels": []}
+    _, minutes, bucket = PERIODS[filters.period]
+    minute = clock.to_minute(clock.now())
+    span = Span(chosen.collected, minute - minutes, minute, minute)
+    # A week before, as it was known this long after: late conversions are missing from both alike.
+    before = Span(chosen.collected, span.from_minute - WEEK, span.to_minute - WEEK, span.as_of_minute - WEEK)
+    now_report, then_report = funnels.report(client, span, (filters.by,)), funnels.report(client, before, (filters.by,))
+    steps = _steps(now_report["steps"], then_report["steps"])
+    pair = next((i for i, step in enumerate(chosen.collected.steps[1:]) if step.name == filters.step), _weakest(steps))
+    compared = bool(then_report["steps"][0]["entered"])
+    return {
+        "funnels": names,
+        "name": chosen.whole.name,
+        "missing": [words.step(step.name) for step in chosen.whole.steps if step not in chosen.collected.steps],
+        "compared": compared,
+        "first": steps[0],
+        "last": steps[-1],
+        "overall": steps[-1]["entered"] / steps[0]["entered"] if steps[0]["entered"] else None,
+        "steps": [step | {"selected": i == pair + 1} for i, step in enumerate(steps)],
+        "rows": _rows(now_report, then_report),
+        "detail": _detail(client, project, span, before, pair, bucket, compared) | {"left": steps[pair + 1]["left"]},
+        "window": chosen.whole.window_minutes,
+        "count_by": chosen.whole.count_by,
+    }
+
+
+def _steps(now: list[dict[str, Any]], then: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """One column a step: what the step before sent on. The first has nobody before it."""
+    columns = [{"name": words.step(now[0]["step"]), "code": now[0]["step"], "entered": now[0]["entered"], "rate": None}]
+    for sent, arrived, sent_then in zip(now, now[1:], then, strict=False):
+        columns.append(
+            {
+                "name": words.step(arrived["step"]),
+                "code": arrived["step"],
+                "entered": arrived["entered"],
+                "rate": sent["rate"],
+                "interval": sent["interval"],
+                "left": sent["entered"] - (sent["converted"] or 0),
+                "complete": sent["complete"],
+                **_against(sent, sent_then),
+            }
+        )
+    return columns
+
+
+def _against(now: dict[str, Any], then: dict[str, Any]) -> dict[str, Any]:
+    """The difference to a week before and whether it is beyond chance."""
+    if now["rate"] is None or then["rate"] is None or min(now["entered"], then["entered"]) < FEW:
+        return {"then": None, "difference": None, "tone": "flat"}
+    row = funnels.compare((_count(then),), (_count(now),))[0]
+    low, high = row["interval"]
+    return {"then": then["rate"], "difference": row["difference"], "tone": "bad" if high < 0 else "good" if low > 0 else "flat"}
+
+
+def _count(row: dict[str, Any]) -> StepCount:
+    return StepCount(row["step"], row["entered"], row["converted"], row["complete"])
+
+
+def _weakest(steps: list[dict[str, Any]]) -> int:
+    """The pair that lost most against a week before; the last one when nothing is beyond chance."""
+    lost = [(step["difference"], i) for i, step in enumerate(steps[1:]) if step["tone"] == "bad"]
+    return min(lost)[1] if lost else len(steps) - 2
+
+
+def _rows(now: dict[str, Any], then: dict[str, Any]) -> list[dict[str, Any]]:
+    """The largest groups; each cell against the same group a week before."""
+    everyone = now["steps"][0]["entered"]
+    earlier = {Cohort.from_json(group["cohort"]): group["steps"] for group in then["groups"]}
+    rows = []
+    for group in now["groups"][:ROWS]:
+        cohort = Cohort.from_json(group["cohort"])
+        steps, before = group["steps"], earlier.get(cohort)
+        cells = [
+            {"rate": step["rate"], "few": step["entered"] < FEW, **(_against(step, before[i]) if before else {"difference": None, "tone": "flat"})}
+            for i, step in enumerate(steps[:-1])
+        ]
+        first, last = steps[0]["entered"], steps[-1]["entered"]
+        rows.append({
+            "name": cohort.label(), "share": first / everyone if everyone else None, "cells": cells, "entered": first,
+            "overall": last / first if first else None, "orders": last,
+        })  # fmt: skip
+    return rows
+
+
+def _detail(client: Client, project: Project, span: Span, before: Span, pair: int, bucket: int, compared: bool) -> dict[str, Any]:
+    """The chosen pair of steps over time, and how long the step takes."""
+    step_from, step_to = span.funnel.pairs[pair]
+    points = funnels.series(client, span, step_from, bucket_minutes=bucket)
+    then = {row["minute"] + WEEK: row for row in funnels.series(client, before, step_from, bucket_minutes=bucket)} if compared else {}
+    rate: Callable[[dict[str, Any] | None], float | None] = lambda row: (  # noqa: E731
+        round(row["converted"] / row["entered"] * 100, 3) if row and row["entered"] >= FEW / 5 else None
+    )
+    waits = funnels.time_to_convert(client, span, step_to)
+    nothing = [None] * len(points)
+    return {
+        "name": words.step_range(f"{step_from}->{step_to}"),
+        "waits": waits | {"bars": _bars(waits)},
+        "chart": {
+            "zone": project.timezone, "locale": "en", "currency": project.currency, "unit": "percent", "worse": "down", "cp": None,
+            "changes": [], "responses": [], "x": [row["minute"] * 60 for row in points],
+            "series": {"cohort": {"y": [rate(row) for row in points], "expected": [rate(then.get(row["minute"])) for row in points], "lo": nothing, "hi": nothing}},
+        } if points else None,
+        "points": [{"at": row["minute"] * 60, "rate": row["converted"] / row["entered"] if row["entered"] else None, "entered": row["entered"]} for row in points],
+    }  # fmt: skip
+
+
+def _bars(waits: dict[str, Any]) -> list[dict[str, Any]]:
+    """Shares of those who went on, by minutes taken."""
+    if not waits["count"]:
+        return []
+    edges = (0, *BINS, float("inf"))
+    sums = [sum(count for minute, count in waits["histogram"] if low <= minute < high) for low, high in zip(edges, edges[1:], strict=False)]
+    labels = [f"under {BINS[0]}", *(f"{low}{format.DASH}{high}" for low, high in zip(BINS, BINS[1:], strict=False)), "more"]
+    most = max(sums)
+    return [{"label": label, "share": total / waits["count"], "height": round(total / most * 100, 1)} for label, total in zip(labels, sums, strict=True)]

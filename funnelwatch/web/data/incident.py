@@ -62,7 +62,7 @@ def _facts(incident: Incident) -> list[dict[str, str]]:
     orders = f"about {format.group(impact.get('lost_orders') or 0, currency)} orders"
     facts = []
     if incident.is_open and impact.get("per_hour") is not None:
-        facts.append(_fact("At risk", money(impact["per_hour"]), "by the loss since it began", "per hour", "bad"))
+        facts.append(_fact("At risk", money(impact["per_hour"]), "at the pace since it began", "per hour", "bad"))
     if impact.get("lost_revenue") is not None:
         facts.append(_fact("Lost so far" if incident.is_open else "Lost", money(impact["lost_revenue"]), orders))
     elif impact.get("lost_orders"):
@@ -75,7 +75,8 @@ def _facts(incident: Incident) -> list[dict[str, str]]:
         facts.extend(_store_fact(incident))
     fired = sum(1 for row in incident.detectors if row.get("first_fired_at"))
     found = format.duration(incident.detected_at - incident.started_at)
-    facts.append(_fact("Found", found, f"after it began; {fired} of {len(incident.detectors)} detectors agree"))
+    agree = f"; {fired} of {len(incident.detectors)} detectors agree" if incident.detectors else ""
+    facts.append(_fact("Found", found, f"after it began{agree}"))
     if incident.resolved_at:
         facts.append(_fact("Over after", format.duration(incident.resolved_at - incident.started_at), format.when(incident.resolved_at)))
     return facts

@@ -3,6 +3,7 @@
 from datetime import datetime
 
 from django import template
+from django.contrib.auth.models import AbstractBaseUser
 
 from funnelwatch.core import clock
 from funnelwatch.web import format, svg, words
@@ -56,6 +57,18 @@ def avatar(name: str) -> dict:
 
 
 @register.filter
+def kind(code: str) -> str:
+    """The word for a kind of change."""
+    return words.KINDS.get(code, words.humanise(code))
+
+
+@register.filter
+def person(user: AbstractBaseUser) -> str:
+    """Full name, else the name to log in with."""
+    return user.get_full_name() or user.get_username()
+
+
+@register.filter
 def moment(seconds: int) -> datetime:
     """Unix seconds as a time, for `when` and `date`."""
     return clock.from_ms(seconds * 1000)
@@ -65,6 +78,12 @@ def moment(seconds: int) -> datetime:
 def clock_of(iso: str | None) -> str:
     """An ISO 8601 time of the contract's JSON as `when` writes it."""
     return format.when(datetime.fromisoformat(iso) if iso else None)
+
+
+@register.filter
+def rate(number: float, currency: str) -> str:
+    """A count a second or minute: whole from 10 on, else with one decimal."""
+    return format.value(number, "volume", currency)
 
 
 @register.filter

@@ -9,5 +9,4 @@ from funnelwatch.web.views.base import page, project_page
 @project_page
 def show(request: HttpRequest) -> HttpResponse:
     """A funnel over a time, whole and by one dimension."""
-    filters = funnel.Filters.of(request.GET, request.project)
-    return page(request, "web/funnel.html", "funnel", **funnel.context(request.project, filters))
+    return page(request, "web/funnel.html", "funnel", **funnel.context(request.project, funnel.Filters.of(request.GET)))

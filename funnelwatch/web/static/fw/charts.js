@@ -158,7 +158,7 @@
     const room = marks.endLabel ? Math.round((last - first) * GUTTER / plot) : 0;
     const isLast = (u, i) => i === ACTUAL;
     return {
-      width: host.clientWidth, height: marks.height(narrow), padding: [8, marks.endLabel ? 2 : 8, 0, 0], legend: { show: false },
+      width: host.clientWidth, height: marks.height(narrow), padding: [8, marks.endLabel ? 2 : 20, 0, 0], legend: { show: false },
       tzDate: seconds => uPlot.tzDate(new Date(seconds * 1e3), data.zone),
       cursor: { y: false, drag: { x: true, y: false }, points: { size: 8, fill: (u, i) => isLast(u, i) ? token('panel') : 'transparent', stroke: (u, i) => isLast(u, i) ? token('ink') : 'transparent' } },
       scales: { x: { range: (u, min, max) => min > first || max < last ? [min, max] : [first, last + room] }, y: { range: () => yRange(series, data.unit) } },
@@ -245,8 +245,10 @@
       if (this.plot) this.plot.destroy();
       this.host.replaceChildren();
       if (!known(series.y).length) { this.host.append(element('p', 'muted', 'Too few sessions to draw a line.')); return; }
-      this.plot = new uPlot(options(this.host, this.data, series, { ...this.kind, cohort: isCohort }), columns(this.data, series), this.host);
-      if (this.kind.lanes) overlay(this.host, this.plot, this.data, series, isCohort);
+      const settings = options(this.host, this.data, series, { ...this.kind, cohort: isCohort });
+      // positions are known once uPlot has laid itself out, a microtask later
+      if (this.kind.lanes) settings.hooks = { ready: [u => overlay(this.host, u, this.data, series, isCohort)] };
+      this.plot = new uPlot(settings, columns(this.data, series), this.host);
     }
   }
 

@@ -1,0 +1,80 @@
+"""Questions to the event store: which time, which funnel, and 503 while the store is away."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import datetime
+
+from drf_spectacular.utils import OpenApiParameter, OpenApiTypes
+from rest_framework import exceptions
+from rest_framework.request import Request
+
+from funnelwatch import pipeline
+from funnelwatch.core import clock
+from funnelwatch.core.funnel import FunnelDef
+from funnelwatch.pipeline.funnels import UNSEEN_DAYS, Watched, watched_funnels
+from funnelwatch.projects.models import Project
+from funnelwatch.store.client import Client, StoreUnavailable
+
+TIMES = (OpenApiParameter("from", OpenApiTypes.DATETIME), OpenApiParameter("to", OpenApiTypes.DATETIME))
+
+
+class Unavailable(exceptions.APIException):
+    """The event store is away; what is measured cannot be read."""
+
+    status_code = 503
+    default_detail = "The event store cannot be reached just now. Events are kept; try again."
+
+
+@contextmanager
+def store_or_unavailable() -> Iterator[None]:
+    """Raises Unavailable (503) where the block finds the event store away."""
+    try:
+        yield
+    except StoreUnavailable as error:
+        raise Unavailable() from error
+
+
+def client() -> Client:
+    """The event store of this process. Raises StoreUnavailable."""
+    return pipeline.runtime().client
+
+
+def span(request: Request, minutes: int) -> tuple[int, int]:
+    """Epoch minutes [from, to) of `?from&to`; the last `minutes` without them. Raises ValidationError."""
+    end, start = _time(request, "to"), _time(request, "from")
+    to_minute = clock.to_minute(end or clock.now())
+    from_minute = clock.to_minute(start) if start else to_minute - minutes
+    if from_minute >= to_minute:
+        raise exceptions.ValidationError({"from": ["This lies after the end."]})
+    return from_minute, to_minute
+
+
+def watched(project: Project, name: str) -> FunnelDef:
+    """The funnel of that name with the steps that are collected. Raises ValidationError."""
+    return _pick(project, lambda each: each.whole.name == name)
+
+
+def collected(project: Project, funnel_id: int) -> FunnelDef:
+    """A funnel version with the steps that are collected. Raises ValidationError for one that is not watched any more."""
+    return _pick(project, lambda each: each.whole.id == funnel_id)
+
+
+def _pick(project: Project, fits: Callable[[Watched], bool]) -> FunnelDef:
+    now = clock.now_ms()
+    for each in watched_funnels(client(), project, now - UNSEEN_DAYS * 86_400_000, now):
+        if fits(each):
+            return each.collected
+    raise exceptions.ValidationError({"funnel": ["It is not watched, or fewer than two of its steps are collected."]})
+
+
+def _time(request: Request, name: str) -> datetime | None:
+    text = request.query_params.get(name)
+    if not text:
+        return None
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        moment = None
+    if moment is None or moment.tzinfo is None:
+        raise exceptions.ValidationError({name: ["An ISO 8601 time with its zone, like 2026-11-21T14:25:00Z."]})
+    return moment
