@@ -14,7 +14,6 @@ USAGE = """usage: funnelwatch COMMAND [--data DIR] [--json] ...      (funnelwatc
   simulate         write a simulated shop's events, with faults whose truth is known
   demo             a simulated shop, live, with an incident in progress
   doctor           check this installation
-  backup, restore  both stores into a folder, and back
 """
 
 

@@ -5,9 +5,11 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from django.conf import settings
 from django.db import DatabaseError, connections
 
 from funnelwatch import pipeline
+from funnelwatch.store.client import StoreUnavailable
 
 logger = logging.getLogger(__name__)
 
@@ -17,12 +19,16 @@ SNAPSHOT_SECONDS = 2.0
 
 @contextmanager
 def serving() -> Iterator[None]:
-    """The stores open and ingest's picture of keys and settings fresh, for the block. Raises StoreUnavailable."""
+    """The stores open and ingest's picture of keys and settings fresh, for the block.
+
+    With a ClickHouse server that cannot be reached the block runs all the same: events wait in the spool until it can be.
+    Raises StoreUnavailable when the embedded store cannot be opened.
+    """
     pipeline.ingest_app()  # before start: a process that takes events is one that drains them
-    pipeline.start()
     ending = threading.Event()
     thread = threading.Thread(target=_keep_fresh, args=(ending,), name="snapshot", daemon=True)
     try:
+        _open_store()
         pipeline.refresh_snapshot()
         thread.start()
         yield
@@ -33,10 +39,20 @@ def serving() -> Iterator[None]:
         pipeline.stop()
 
 
+def _open_store() -> None:
+    try:
+        pipeline.start()
+    except StoreUnavailable as error:
+        if settings.EMBEDDED:
+            raise
+        logger.warning("%s Events wait in the spool.", error)
+
+
 def _keep_fresh(ending: threading.Event) -> None:
     while not ending.wait(SNAPSHOT_SECONDS):
         try:
             pipeline.refresh_snapshot()
+            _open_store()  # nothing to do where it is open
         except DatabaseError:
             # Ingest goes on with the last picture it has; the next round tries again.
             logger.exception("keys and settings could not be read")

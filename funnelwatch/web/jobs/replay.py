@@ -3,7 +3,7 @@
 from typing import Any
 
 from funnelwatch import pipeline
-from funnelwatch.pipeline.replay import NothingToReplay
+from funnelwatch.pipeline.history import NothingToReplay
 from funnelwatch.web.errors import Error
 from funnelwatch.web.lookup import moment, project_named
 from funnelwatch.web.progress import Progress
