@@ -1,11 +1,7 @@
 """What kind of trouble: judged from all that is off together, the steps' order and the cohorts below."""
 
-from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-
-import numpy as np
-from numpy.typing import NDArray
 
 from funnelwatch.core.series import SeriesKey
 from funnelwatch.core.signals import Anomaly
@@ -38,11 +34,10 @@ def classify(anomalies: Sequence[Anomaly], seen: Expectation, cast: Roster, know
     if not anomalies:
         return []
     off = {anomaly.key: anomaly for anomaly in anomalies}
-    index = {key: row for row, key in enumerate(cast.keys)}
-    return [replace(anomaly, kind=_kind(anomaly, off, index, seen, known_until)) for anomaly in anomalies]
+    return [replace(anomaly, kind=_kind(anomaly, off, cast, seen, known_until)) for anomaly in anomalies]
 
 
-def _kind(anomaly: Anomaly, off: dict[SeriesKey, Anomaly], index: dict[SeriesKey, int], seen: Expectation, known_until: int) -> IncidentKind:
+def _kind(anomaly: Anomaly, off: dict[SeriesKey, Anomaly], cast: Roster, seen: Expectation, known_until: int) -> IncidentKind:
     if anomaly.key.metric == "errors":
         return "error"
     if anomaly.key.metric == "volume":
@@ -55,23 +50,23 @@ def _kind(anomaly: Anomaly, off: dict[SeriesKey, Anomaly], index: dict[SeriesKey
         return "tracking"
     if _crowded(anomaly, off):
         return "bot"
-    parts = split(anomaly, index, seen)
+    parts = split(anomaly, cast, seen)
     if parts is not None and parts.mix / (parts.mix + parts.rate or 1.0) >= MIX_SHARE:
         return "mix"
     return "rate"
 
 
-def split(anomaly: Anomaly, index: dict[SeriesKey, int], seen: Expectation) -> Split | None:
+def split(anomaly: Anomaly, cast: Roster, seen: Expectation) -> Split | None:
     """Missing hits since onset (as far as `seen` reaches) by rate and mix, along the dimension whose cells explain most.
 
     None where no dimension's cells cover the series: then nothing can be said and the whole counts as rate.
     """
     span = seen.minutes >= anomaly.onset
-    row = index[anomaly.key]
+    row = cast.row[anomaly.key]
     due, hits = float(seen.expected[row, span].sum()), float(seen.hits[row, span].sum())
     trials = float(seen.due_trials[row, span].sum())
     best: Split | None = None
-    for cells in _cells(anomaly.key, index).values():
+    for cells in cast.cells.get(anomaly.key, {}).values():
         covered = float(seen.due_trials[cells][:, span].sum())
         if not COVERED * trials <= covered <= 1.02 * trials:
             continue
@@ -81,18 +76,6 @@ def split(anomaly: Anomaly, index: dict[SeriesKey, int], seen: Expectation) -> S
         if best is None or abs(parts.rate) < abs(best.rate):
             best = parts
     return best
-
-
-def _cells(key: SeriesKey, index: dict[SeriesKey, int]) -> dict[str, NDArray[np.int64]]:
-    """Rows of the cohorts one entry narrower, by the dimension added."""
-    own = set(key.cohort.entries)
-    found: dict[str, list[int]] = defaultdict(list)
-    for other, row in index.items():
-        entries = other.cohort.entries
-        if len(entries) == len(own) + 1 and own < set(entries) and replace(other, cohort=key.cohort) == key:
-            ((dimension, _),) = set(entries) - own
-            found[dimension].append(row)
-    return {dimension: np.array(rows) for dimension, rows in found.items()}
 
 
 def _step_vanished(anomaly: Anomaly, off: dict[SeriesKey, Anomaly]) -> bool:

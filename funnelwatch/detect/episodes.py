@@ -61,15 +61,15 @@ def fresh(size: int) -> Rows:
     }
 
 
-def book(state: Mapping[str, NDArray[Any]], minute: int, hits: Floats, expected: Floats, trials: Floats, phi: Floats) -> Rows:
-    """One settled minute of (U,) counts into the open episodes: their sums and the evidence that they are over."""
+def book(state: Mapping[str, NDArray[Any]], minute: int, counts: Floats, phi: Floats) -> Rows:
+    """One settled minute of (U, 3) counts into the open episodes: their sums and the evidence that they are over."""
     running = state["direction"] != 0
     if not running.any():
         return dict(state)
-    sums = state["sums"] + np.where(running[:, None], np.stack([hits, expected, trials], axis=1), 0.0)
+    sums = state["sums"] + np.where(running[:, None], counts, 0.0)
     ratio = sums[:, ledger.HITS] / np.maximum(sums[:, ledger.EXPECTED], 1e-9)
     ratio = np.where(state["direction"] < 0, np.minimum(ratio, 1 - RECOVERY_EFFECT), np.maximum(ratio, 1 + RECOVERY_EFFECT))
-    back = np.where(running, recovery.evidence(state["back"], hits, expected, ratio, phi), 0.0)
+    back = np.where(running, recovery.evidence(state["back"], counts[:, ledger.HITS], counts[:, ledger.EXPECTED], ratio, phi), 0.0)
     since = np.where((back > 0) & (state["back"] > 0), state["back_since"], minute)
     return {**state, "sums": sums, "back": back, "back_since": since}
 
@@ -142,7 +142,7 @@ def _timeline(rows: Rows, row: int, minutes: NDArray[np.int64], counts: Floats) 
     first = -(-int(minutes[0]) // 60) * 60
     from_minute = int(first - minutes[0]) if first <= minutes[-1] else 0
     newest_hour = int(minutes[-1]) // 60 * 60
-    hours = rows["ledger.hours"][row].T.astype(float)  # (KEPT, 3), newest finished hour last
+    hours = ledger.hours({name.removeprefix("ledger."): array for name, array in rows.items() if name.startswith("ledger.")}, row)
     starts = newest_hour - 60 * np.arange(len(hours), 0, -1)
     older = starts + 60 <= minutes[from_minute]
     return (
@@ -184,10 +184,11 @@ def _describe(state: Rows, row: int, unsettled: Floats, view: View) -> Anomaly:
 
 
 def _slow_signals(state: Rows, row: int, view: View) -> tuple[Signal, ...]:
-    """What the slow tier says of an open series: the changepoint while its onset is being dated, the forecast band at any time."""
+    """What the slow tier says of an open series: the changepoint every five minutes while its onset is being dated, the forecast band at any time."""
     key, seen = view.cast.keys[row], view.seen
     found = []
-    if view.minute - state["opened"][row] <= DATING_MINUTES:
+    age = view.minute - int(state["opened"][row])
+    if age <= DATING_MINUTES and age % 5 == 0:
         found.append(changepoint.signal(seen.minutes, seen.hits[row], seen.expected[row], float(view.cast.phi[row])))
     if key in view.bands:
         found.append(prophet_band.signal(view.bands[key], view.minute, seen.hits[row], seen.due_trials[row]))

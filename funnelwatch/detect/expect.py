@@ -14,13 +14,18 @@ from funnelwatch.detect.season import WEEK
 
 #: Windows in minutes whose exact counting variance is worked out (dyadic, to an hour).
 WINDOWS = (1, 2, 4, 8, 16, 32, 64)
+LONGEST = max(WINDOWS)
+_LAST = (np.arange(LONGEST)[:, None] >= LONGEST - np.array(WINDOWS)).astype(float)
 
 
 @dataclass(frozen=True, slots=True)
 class Expectation:
     """Of S series over K minutes. `expected`: (S, K) hits due and known by now; `hits`: (S, K) hits seen.
 
-    `due_trials`: (S, K) the trials those hits come from (expected / rate). `variance`: (S, K) counting variance.
+    `due_trials`: (S, K) the trials those hits come from (expected / rate).
+    `bounded`: (S, len(WINDOWS)) share by which trials bound the hits of the last w minutes; 0 = Poisson, the rate = binomial. A session
+    converts once, so hits of a window vary less than a Poisson count: by the sum of n q^2 over the trials, q the chance that a trial of
+    one minute converts within the window. Long windows tend to q = rate, short ones to 0.
     `completeness`: (K,) share of each minute's events expected to be known by now.
     """
 
@@ -28,7 +33,7 @@ class Expectation:
     hits: Floats
     expected: Floats
     due_trials: Floats
-    variance: Floats
+    bounded: Floats
     completeness: Floats
 
 
@@ -45,26 +50,38 @@ class Expecter:
 
     def over(self, trials: Floats, hits: Floats, minutes: NDArray[np.int64], now: int, last: int) -> Expectation:
         """Expectation of the last `last` of the given minutes, as known at the end of minute `now`. Counts (U, W)."""
-        reach = min(len(minutes), last + self.pmf.shape[1] - 1)
         last = min(last, len(minutes))
+        reach = min(len(minutes), last + self.pmf.shape[1] - 1)
         known = completeness(self.arrival, now - minutes[-reach:])
-        whole = np.where(self.volume[:, None], 1.0, trials[:, -reach:] / np.maximum(known, 0.05))
-        due = whole * rates_at(self.rate, minutes[-reach:])
-        expected, spread = np.empty((len(due), last)), np.empty((len(due), last))
+        rate = rates_at(self.rate, minutes[-reach:])
+        due = self._whole(trials, known) * rate
+        expected = np.empty((len(due), last))
         for family, first, end in self.spans:
-            matrix = _delay_matrix(self.pmf[family].tobytes(), reach, last)
-            expected[first:end] = due[first:end] @ matrix
-            spread[first:end] = whole[first:end] @ matrix
+            expected[first:end] = due[first:end] @ _delay_matrix(self.pmf[family].tobytes(), reach, last)
         expected *= known[-last:]
-        spread *= known[-last:]
+        bounded = self._bounded(due[:, -LONGEST - self.pmf.shape[1] :] * rate[:, -LONGEST - self.pmf.shape[1] :], expected)
         return Expectation(
             minutes=minutes[-last:],
             hits=hits[:, -last:],
             expected=expected,
-            due_trials=spread,
-            variance=expected / np.maximum(known[-last:], 0.05),
+            due_trials=expected / np.maximum(rate[:, -last:], 1e-12),
+            bounded=bounded,
             completeness=known[-last:],
         )
+
+    def _whole(self, trials: Floats, known: Floats) -> Floats:
+        """Trials of the minutes `known` speaks of, made up for those still on their way; ones where the metric has none."""
+        if not self.volume.any():
+            return trials[:, -len(known) :] / np.maximum(known, 0.05)
+        return np.where(self.volume[:, None], 1.0, trials[:, -len(known) :] / np.maximum(known, 0.05))
+
+    def _bounded(self, squared: Floats, expected: Floats) -> Floats:
+        """See Expectation.bounded. `squared`: trials times rate squared, of as many minutes as can convert in the longest window."""
+        less = np.zeros((len(squared), len(WINDOWS)))
+        for family, first, end in self.spans:
+            less[first:end] = squared[first:end] @ _overlap_matrix(self.pmf[family].tobytes(), squared.shape[1])
+        share = less / np.maximum(sums(expected), 1e-9)
+        return np.where(self.binomial[:, None], np.clip(share, 0.0, 0.95), 0.0)
 
     def only(self, rows: NDArray[np.int64]) -> "Expecter":
         """The same for some rows (ascending)."""
@@ -76,21 +93,6 @@ class Expecter:
             binomial=self.binomial[rows],
             volume=self.volume[rows],
         )
-
-    def bounded(self, trials: Floats, seen: Expectation, minutes: NDArray[np.int64], now: int) -> Floats:
-        """(U, len(WINDOWS)): share by which trials bound the hits of the last w minutes; 0 = Poisson, the rate = binomial.
-
-        A session converts once, so hits of a window vary less than a Poisson count: by the sum of n q^2 over the trials, q the
-        chance that a trial of one minute converts within the window. Long windows tend to q = rate, short ones to 0.
-        """
-        reach = min(len(minutes), max(WINDOWS) + self.pmf.shape[1] - 1)
-        known = completeness(self.arrival, now - minutes[-reach:])
-        squared = trials[:, -reach:] / np.maximum(known, 0.05) * rates_at(self.rate, minutes[-reach:]) ** 2
-        less = np.zeros((len(squared), len(WINDOWS)))
-        for family, first, end in self.spans:
-            less[first:end] = squared[first:end] @ _overlap_matrix(self.pmf[family].tobytes(), reach)
-        share = less / np.maximum(sums(seen.expected), 1e-9)
-        return np.where(self.binomial[:, None], np.clip(share, 0.0, 0.95), 0.0)
 
 
 def expecter(baseline: Baseline, rows: NDArray[np.int64]) -> tuple[Expecter, NDArray[np.int64]]:
@@ -123,19 +125,19 @@ def expect(baseline: Baseline, window: SeriesWindow) -> Expectation:
     inner = laid.over(window.trials[have[order]], window.hits[have[order]], window.minutes, int(window.minutes[-1]), len(window.minutes))
 
     def spread(values: Floats) -> Floats:
-        full = np.full(window.hits.shape, np.nan)
+        full = np.full((len(rows), values.shape[1]), np.nan)
         full[have[order]] = values
         return full
 
     return Expectation(
-        window.minutes, window.hits, spread(inner.expected), spread(inner.due_trials), spread(inner.variance), inner.completeness
+        window.minutes, window.hits, spread(inner.expected), spread(inner.due_trials), spread(inner.bounded), inner.completeness
     )
 
 
 def sums(values: Floats) -> Floats:
     """(U, len(WINDOWS)) sums over the last w minutes of (U, K)."""
-    summed = np.cumsum(values[:, ::-1], axis=1)
-    return summed[:, np.minimum(np.array(WINDOWS), values.shape[1]) - 1]
+    values = values[:, -LONGEST:]
+    return np.asarray(values @ _LAST[LONGEST - values.shape[1] :])
 
 
 def rates_at(rate: Floats, minutes: NDArray[np.int64]) -> Floats:

@@ -11,7 +11,8 @@ from funnelwatch.core.series import Floats
 #: Windows in hours that detectors look back over, beyond the minutes: slow drift shows in hours to a day, in small shops in a week.
 HOURS = (2, 4, 8, 16, 24, 72, 168)
 KEPT = max(HOURS)
-HITS, EXPECTED, TRIALS = 0, 1, 2
+_NAMES = ("hits", "expected", "trials")
+HITS, EXPECTED, TRIALS = range(3)
 
 _LOOK_BACK = np.zeros((KEPT, len(HOURS)), dtype=np.float32)
 for _column, _hours in enumerate(HOURS):
@@ -21,23 +22,25 @@ Rows = dict[str, NDArray[Any]]
 
 
 def fresh(size: int) -> Rows:
-    """`running`: (U, 3) hits, expected, trials of the running hour; `hours`: (3, ...) finished hours as (U, 3, KEPT), newest last."""
-    return {"running": np.zeros((size, 3)), "hours": np.zeros((size, 3, KEPT), dtype=np.float32)}
+    """`running`: (U, 3) hits, expected, trials of the running hour; the same of finished hours (U, KEPT) each, newest last."""
+    return {"running": np.zeros((size, 3)), **{name: np.zeros((size, KEPT), dtype=np.float32) for name in _NAMES}}
 
 
-def add(ledger: Mapping[str, NDArray[Any]], minute: int, hits: Floats, expected: Floats, trials: Floats) -> Rows:
-    """Book one minute's (U,) counts. Minutes come one by one, gaps booked as zeros."""
-    running, hours = ledger["running"], ledger["hours"]
-    if minute % 60 == 0:
-        hours = np.concatenate([hours[:, :, 1:], running[:, :, None].astype(np.float32)], axis=2)
-        running = np.zeros_like(running)
-    return {"running": running + np.stack([hits, expected, trials], axis=1), "hours": hours}
+def add(ledger: Mapping[str, NDArray[Any]], minute: int, counts: Floats) -> Rows:
+    """Book one minute's (U, 3) counts. Minutes come one by one, gaps booked as zeros."""
+    if minute % 60:
+        return {**ledger, "running": ledger["running"] + counts}
+    ended = ledger["running"].astype(np.float32)
+    hours = {name: np.concatenate([ledger[name][:, 1:], ended[:, [column]]], axis=1) for column, name in enumerate(_NAMES)}
+    return {"running": counts, **hours}
 
 
 def look_back(ledger: Mapping[str, NDArray[Any]]) -> tuple[Floats, Floats]:
     """Hits and expected of the last HOURS, each (U, len(HOURS)), the running hour added to each."""
-    running, hours = ledger["running"], ledger["hours"]
-    return (
-        running[:, HITS, None] + hours[:, HITS] @ _LOOK_BACK,
-        running[:, EXPECTED, None] + hours[:, EXPECTED] @ _LOOK_BACK,
-    )
+    running = ledger["running"]
+    return running[:, [HITS]] + ledger["hits"] @ _LOOK_BACK, running[:, [EXPECTED]] + ledger["expected"] @ _LOOK_BACK
+
+
+def hours(ledger: Mapping[str, NDArray[Any]], row: int) -> Floats:
+    """(KEPT, 3) finished hours of one series, newest last."""
+    return np.stack([ledger[name][row] for name in _NAMES], axis=1).astype(float)

@@ -1,11 +1,13 @@
 """The series a tick judges: those with a usable baseline, in the order arithmetic wants, with each one's limits."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import special
 
+from funnelwatch.core.cohort import Cohort
 from funnelwatch.core.series import Floats, SeriesKey
 from funnelwatch.core.stats.budget import spend
 from funnelwatch.detect.baseline import Baseline
@@ -18,12 +20,17 @@ MINUTES_A_DAY = 1440
 
 @dataclass(frozen=True, slots=True)
 class Roster:
-    """U judged series of a window. `pick`: (U,) their rows in the window; `log_interval`: (U,) log minutes between false alarms."""
+    """U judged series of a window. `pick`: (U,) their rows in the window; `log_interval`: (U,) log minutes between false alarms.
+
+    `row`: each key's place among the U. `cells`: the rows of the cohorts one entry narrower than a key's, by the dimension added.
+    """
 
     window_keys: tuple[SeriesKey, ...]
     baseline: Baseline
     per_week: float
     keys: tuple[SeriesKey, ...]
+    row: Mapping[SeriesKey, int]
+    cells: Mapping[SeriesKey, Mapping[str, NDArray[np.int64]]]
     pick: NDArray[np.int64]
     laid: Expecter
     log_interval: Floats
@@ -54,6 +61,8 @@ def roster(keys: tuple[SeriesKey, ...], baseline: Baseline, per_week: float) -> 
         baseline=baseline,
         per_week=per_week,
         keys=chosen,
+        row={key: index for index, key in enumerate(chosen)},
+        cells=_cells(chosen),
         pick=pick,
         laid=laid,
         log_interval=log_interval,
@@ -72,3 +81,12 @@ def _critical(keys: tuple[SeriesKey, ...], hits_a_day: Floats) -> NDArray[np.boo
     critical = np.zeros(len(keys), bool)
     critical[ranked[:CRITICAL]] = True
     return critical
+
+
+def _cells(keys: tuple[SeriesKey, ...]) -> dict[SeriesKey, dict[str, NDArray[np.int64]]]:
+    found: dict[SeriesKey, dict[str, list[int]]] = {}
+    for index, key in enumerate(keys):
+        for entry in key.cohort.entries:
+            wider = replace(key, cohort=Cohort(tuple(other for other in key.cohort.entries if other != entry)))
+            found.setdefault(wider, {}).setdefault(entry[0], []).append(index)
+    return {key: {dimension: np.array(rows) for dimension, rows in parts.items()} for key, parts in found.items()}

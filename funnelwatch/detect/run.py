@@ -1,6 +1,6 @@
 """One call a tick: the window in, the anomalies out. Live and in replay the same."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from funnelwatch import config
-from funnelwatch.core.series import SeriesKey, SeriesWindow
+from funnelwatch.core.series import Floats, SeriesKey, SeriesWindow
 from funnelwatch.core.signals import Anomaly
 from funnelwatch.core.stats.budget import discoveries
 from funnelwatch.detect import episodes, ledger, sight, wobble
@@ -18,12 +18,10 @@ from funnelwatch.detect.classify import classify
 from funnelwatch.detect.delays import settling_minutes
 from funnelwatch.detect.detectors import DETECTORS, Scores, Tick, load
 from funnelwatch.detect.detectors.prophet_band import Band
-from funnelwatch.detect.expect import WINDOWS, Expectation, sums
+from funnelwatch.detect.expect import LONGEST, Expectation, sums
 from funnelwatch.detect.fuse import fuse
 from funnelwatch.detect.pack import keys_from_json, keys_to_json, pack, unpack
 from funnelwatch.detect.roster import Roster, roster
-
-LOOK_BACK = max(WINDOWS)
 
 Rows = dict[str, NDArray[Any]]
 
@@ -72,19 +70,19 @@ def judge(
     known_until = minute if known_until is None else min(known_until, minute)
     until = min(minute - lag, known_until)
     rows, begun = _resume(state, cast, until, len(window.minutes))
-    trials, hits = window.trials[cast.pick], window.hits[cast.pick]
-    whole = cast.laid.over(trials, hits, window.minutes, minute, LOOK_BACK + minute - begun - 1)
-    bounded = cast.laid.bounded(trials, whole, window.minutes, minute)
-    # after a recovery the visible part of a window is shorter than the window: Poisson is the safe side
-    bounded[rows["open.blind"] > minute - LOOK_BACK] = 0.0
-    seen = sight.hide(whole, rows["open.blind"], known_until, cast.laid)
+    last = LONGEST + minute - begun - 1
+    part = slice(-(last + cast.laid.pmf.shape[1]), None)
+    trials, hits = window.trials[:, part][cast.pick], window.hits[:, part][cast.pick]
+    whole = cast.laid.over(trials, hits, window.minutes[part], minute, last)
+    seen = sight.hide(whole, trials, rows["open.blind"], known_until, cast.laid)
+    ticks = _ticks(cast, rows, seen)
     settled_rows = rows
     for now in range(begun + 1, minute):
-        rows, _ = _step(rows, _tick(cast, rows, seen, now, bounded), last=False)
-        rows = _book(rows, seen, now, cast, bounded)
+        rows, _ = _step(rows, ticks(now), last=False)
+        rows = _book(rows, seen, now, cast)
         if now <= until:
             settled_rows = rows
-    _, scores = _step(rows, _tick(cast, rows, seen, minute, bounded), last=True)
+    _, scores = _step(rows, ticks(minute), last=True)
     fused = fuse(scores)
     named = discoveries(fused.log_p, cast.log_interval)
     view = episodes.View(cast, window, seen, minute, max(until, begun), scores, fused, named, bands)
@@ -121,30 +119,39 @@ def _resume(state: DetectState | None, cast: Roster, until: int, width: int) -> 
         new, old = np.array(pairs, dtype=np.int64).reshape(-1, 2).T
         for name in rows.keys() & state.rows.keys():
             rows[name][new] = state.rows[name][old]
-    skipped_to = max(state.settled, until - max(width - LOOK_BACK, 1))
+    skipped_to = max(state.settled, until - max(width - LONGEST, 1))
     for minute in range(state.settled + 1, min(skipped_to, state.settled + 60 * ledger.KEPT) + 1):
-        nothing = np.zeros(len(cast.keys))
-        rows = rows | _prefixed("ledger", ledger.add(_part(rows, "ledger"), minute, nothing, nothing, nothing))
+        rows = rows | _prefixed("ledger", ledger.add(_part(rows, "ledger"), minute, np.zeros((len(cast.keys), 3))))
     return rows, skipped_to
 
 
-def _tick(cast: Roster, rows: Rows, seen: Expectation, minute: int, bounded: NDArray[np.float64]) -> Tick:
-    column = int(minute - seen.minutes[0])
+def _ticks(cast: Roster, rows: Rows, seen: Expectation) -> Callable[[int], Tick]:
+    """Makes the tick of a minute of `seen`. What moves slowly (hours past, noise) stands for all of them as after `rows`."""
     past_hits, past_expected = ledger.look_back(_part(rows, "ledger"))
-    part = slice(max(column + 1 - LOOK_BACK, 0), column + 1)
-    return Tick(
-        minute=minute,
-        hits=seen.hits[:, part],
-        expected=seen.expected[:, part],
-        bounded=bounded,
-        past_hits=past_hits,
-        past_expected=past_expected,
-        excess=wobble.excess(_part(rows, "wobble")),
-        phi=cast.phi,
-        hourly2=cast.hourly2,
-        daily2=cast.daily2,
-        margin=cast.margin,
-    )
+    excess = wobble.excess(_part(rows, "wobble"))
+
+    def tick(minute: int) -> Tick:
+        return Tick(
+            minute=minute,
+            hits=_until(seen.hits, seen, minute),
+            expected=_until(seen.expected, seen, minute),
+            bounded=seen.bounded,
+            past_hits=past_hits,
+            past_expected=past_expected,
+            excess=excess,
+            phi=cast.phi,
+            hourly2=cast.hourly2,
+            daily2=cast.daily2,
+            margin=cast.margin,
+        )
+
+    return tick
+
+
+def _until(values: Floats, seen: Expectation, minute: int) -> Floats:
+    """The LONGEST columns of `values` that end with `minute`."""
+    end = int(minute - seen.minutes[0]) + 1
+    return values[:, max(end - LONGEST, 0) : end]
 
 
 def _step(rows: Rows, tick: Tick, last: bool) -> tuple[Rows, dict[str, Scores]]:
@@ -158,17 +165,19 @@ def _step(rows: Rows, tick: Tick, last: bool) -> tuple[Rows, dict[str, Scores]]:
     return rows, scores
 
 
-def _book(rows: Rows, seen: Expectation, minute: int, cast: Roster, bounded: NDArray[np.float64]) -> Rows:
-    """Add a minute to the hourly ledger, to what is known of the wobble, and to open episodes."""
+def _book(rows: Rows, seen: Expectation, minute: int, cast: Roster) -> Rows:
+    """Add a minute to the hourly ledger, to open episodes and to what is known of the noise."""
     column = int(minute - seen.minutes[0])
-    hits, expected, trials = seen.hits[:, column], seen.expected[:, column], seen.due_trials[:, column]
-    rows = rows | _prefixed("ledger", ledger.add(_part(rows, "ledger"), minute, hits, expected, trials))
-    rows = rows | _prefixed("open", episodes.book(_part(rows, "open"), minute, hits, expected, trials, cast.phi))
+    counts = np.stack([seen.hits[:, column], seen.expected[:, column], seen.due_trials[:, column]], axis=1)
     calm = rows["open.direction"] == 0
-    window = slice(max(column + 1 - LOOK_BACK, 0), column + 1)
-    noise = cast.phi[:, None] * (1 - bounded)
-    learned = wobble.learn(_part(rows, "wobble"), sums(seen.hits[:, window]), sums(seen.expected[:, window]), noise, calm)
-    return rows | _prefixed("wobble", learned)
+    noise = cast.phi[:, None] * (1 - seen.bounded)
+    hits, expected = sums(_until(seen.hits, seen, minute)), sums(_until(seen.expected, seen, minute))
+    return (
+        rows
+        | _prefixed("ledger", ledger.add(_part(rows, "ledger"), minute, counts))
+        | _prefixed("open", episodes.book(_part(rows, "open"), minute, counts, cast.phi))
+        | _prefixed("wobble", wobble.learn(_part(rows, "wobble"), hits, expected, noise, calm))
+    )
 
 
 def _part(rows: Rows, owner: str) -> Rows:

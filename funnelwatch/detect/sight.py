@@ -5,7 +5,8 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from funnelwatch.detect.expect import Expectation, Expecter
+from funnelwatch.core.series import Floats
+from funnelwatch.detect.expect import LONGEST, Expectation, Expecter
 
 #: Minutes known to less than this share are not judged yet.
 TOO_FRESH = 0.5
@@ -15,28 +16,34 @@ HITS_DUE = 7.0
 THROUGH = 0.95
 
 
-def hide(seen: Expectation, blind: NDArray[np.int64], known_until: int, laid: Expecter) -> Expectation:
-    """`seen` with zeros where a series may not be judged. `blind`: (U,) last minute before its recovery; volumes see stops, rates do not."""
+def hide(seen: Expectation, trials: Floats, blind: NDArray[np.int64], known_until: int, laid: Expecter) -> Expectation:
+    """`seen` with zeros where a series may not be judged. Stops hide rates, not volumes.
+
+    `trials`: (U, K or more) trials of the same minutes and before. `blind`: (U,) last minute before each one's recovery.
+    """
     hidden = ((seen.completeness < TOO_FRESH) | (seen.minutes > known_until))[None, :]
     if blind.max(initial=-1) >= seen.minutes[0]:
         hidden = hidden | (seen.minutes <= blind[:, None])
-    stopped = _stopped(seen, laid)
+    stopped = _stopped(seen, trials, laid)
     if stopped.any():
         hidden = hidden | (stopped & ~laid.volume[:, None])
     if not hidden.any():
         return seen
+    # what is left of a window is shorter than the window: Poisson is the safe side
+    partly = hidden[:, -LONGEST:].any(axis=1, keepdims=True)
     return replace(
         seen,
+        bounded=np.where(partly, 0.0, seen.bounded),
         hits=np.where(hidden, 0.0, seen.hits),
         expected=np.where(hidden, 0.0, seen.expected),
         due_trials=np.where(hidden, 0.0, seen.due_trials),
     )
 
 
-def _stopped(seen: Expectation, laid: Expecter) -> NDArray[np.bool_]:
+def _stopped(seen: Expectation, trials: Floats, laid: Expecter) -> NDArray[np.bool_]:
     """(K,) minutes of a stop, and those after it in which conversions of unseen trials still arrive."""
     stopped = np.zeros(len(seen.minutes), bool)
-    nothing = seen.hits.sum(axis=0) == 0
+    nothing = (seen.hits.sum(axis=0) == 0) & (trials[~laid.volume, -len(stopped) :].sum(axis=0) == 0)
     if not nothing.any() or not len(seen.hits):
         return stopped
     due = seen.expected.sum(axis=0) / max(len(seen.hits), 1)  # mean over series: cohorts count the same people again

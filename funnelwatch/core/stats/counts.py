@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 from scipy import special
 
 Floats = NDArray[np.float64]
+_TINY = 1e-300
 
 
 def poisson_divergence(hits: Floats, expected: Floats) -> Floats:
@@ -20,15 +21,14 @@ def poisson_divergence(hits: Floats, expected: Floats) -> Floats:
 def binomial_divergence(hits: Floats, expected: Floats, share: Floats) -> Floats:
     """Nats that `hits` lies off a binomial of mean `expected` and success rate `share` (0 <= share < 1), element-wise.
 
-    `share = 0` is the Poisson limit. `hits` above the number of trials `expected / share` counts as all of them.
+    `share = 0` is the Poisson limit. Where hits exceed the trials `expected / share`, the failures count as none.
     """
-    poisson = special.kl_div(hits, expected)
-    safe = np.where(share > 1e-6, share, 1.0)
-    trials = expected / safe
-    binomial = special.kl_div(np.minimum(hits, trials), expected) + special.kl_div(
-        np.maximum(trials - hits, 0.0), np.maximum(trials - expected, 0.0)
-    )
-    return np.asarray(np.where(share > 1e-6, binomial, poisson))
+    bounded = share > 1e-6
+    own = hits * np.log(np.maximum(hits, _TINY) / np.maximum(expected, _TINY))  # scipy's kl_div takes four times as long
+    trials = np.where(bounded, expected / np.where(bounded, share, 1.0), 0.0)
+    failed, due = np.maximum(trials - hits, 0.0), np.maximum(trials - expected, 0.0)
+    rest = np.where(bounded, failed * np.log(np.maximum(failed, _TINY) / np.maximum(due, _TINY)), expected - hits)
+    return np.asarray(np.maximum(own + rest, 0.0))
 
 
 def rate_interval(hits: float, trials: float, dispersion: float = 1.0) -> tuple[float, float]:

@@ -38,7 +38,7 @@ def step(state: Mapping[str, NDArray[Any]], tick: Tick) -> tuple[State, Scores]:
     passing[:, : len(WINDOWS)] = np.maximum(tick.excess - (lasting_hour + lasting_day)[:, : len(WINDOWS)], 0.0)
     short, hour, day = counting + passing * expected, lasting_hour * expected, lasting_day * expected
     spread = short + hour + day  # variance over expected
-    nats = np.maximum(binomial_divergence(hits, expected, share), 0.0) * (1 - share) / spread
+    nats = binomial_divergence(hits, expected, share) * (1 - share) / spread
     # a deviation lasts as long as the noise it is made of (geometric mean): that many minutes are one chance of a false alarm
     log_lasting = (np.log(_WIDTHS) * short + np.log(np.maximum(_WIDTHS, _HOUR)) * hour + np.log(np.maximum(_WIDTHS, _DAY)) * day) / spread
     log_p = -nats + np.minimum(0.0, np.log(0.4 * np.sqrt(2 * nats) + 1e-300) - log_lasting) + LOG_CHANCES
