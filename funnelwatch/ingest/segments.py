@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
+from urllib.parse import quote
 
 _SCHEMA = """
 CREATE TABLE entries (
@@ -49,8 +50,8 @@ class Segment(NamedTuple):
 
 
 def create(directory: Path, owner: str, number: int) -> sqlite3.Connection:
-    """A new segment open for writing. It stays in its journal until it is closed: nothing is written twice under load, and what
-    a write takes of the disk is known beforehand."""
+    """A new segment open for writing. It stays in its journal for good: nothing is written twice, and a full disk is not met
+    while moving things about."""
     connection = open_durable(directory / f"{owner}-{number:08d}.sqlite", _SCHEMA)
     connection.execute("PRAGMA wal_autocheckpoint = 0")
     return connection
@@ -96,11 +97,19 @@ def owner_lock(directory: Path, owner: str) -> Path:
     return directory / f"{owner}.lock"
 
 
+def close_as_is(connection: sqlite3.Connection) -> None:
+    """Close without moving the journal into the file, which the last connection to close does unless it may only read."""
+    (_, _, path), *_ = connection.execute("PRAGMA database_list").fetchall()
+    with reading(Segment(Path(path), "")):
+        connection.close()
+
+
 @contextmanager
 def reading(segment: Segment) -> Iterator[sqlite3.Connection]:
     """A connection for reading beside the writer."""
-    connection = sqlite3.connect(segment.path, isolation_level=None, timeout=10)
+    connection = sqlite3.connect(f"file:{quote(str(segment.path))}?mode=ro", uri=True, isolation_level=None, timeout=10)
     try:
+        connection.execute("SELECT 1 FROM entries LIMIT 1").fetchone()  # only now is the file really open
         yield connection
     finally:
         connection.close()

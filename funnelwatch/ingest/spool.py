@@ -75,9 +75,7 @@ class Spool:
         self._closing = True
         self._wake.set()
         self._writer.join()
-        if self._connection is not None:
-            self._connection.close()
-            self._connection = None
+        self._abandon_segment()
         if self._lock is not None:
             self._lock.close()
             self._lock = None
@@ -132,24 +130,29 @@ class Spool:
         self._written += len(events) + len(recent) + len(drops)
 
     def _begin_segment(self) -> None:
+        number = self._number + 1
+        connection = segments.create(self.directory, self.owner, number)
         self._abandon_segment()
-        self._number += 1
-        self._connection = segments.create(self.directory, self.owner, self._number)
+        self._connection, self._number = connection, number
         self._total = self._written = 0
 
     def _abandon_segment(self) -> None:
         if self._connection is not None:
-            # Closing moves the journal into the file: 32 MB that no request should wait for.
-            threading.Thread(target=self._connection.close, name="spool-closer").start()
+            segments.close_as_is(self._connection)
             self._connection = None
 
     def _check_room(self) -> None:
         disk = os.statvfs(self.directory)
         free = disk.f_bavail * disk.f_frsize
         if free < min(max(disk.f_blocks * disk.f_frsize * _RESERVE_SHARE, _LEAST_RESERVE), _MOST_RESERVE):
-            raise SpoolFull("the disk is nearly full")
+            self._refuse("the disk is nearly full")
         if spool_bytes(self.directory) > self.max_bytes:
-            raise SpoolFull("the spool has reached its cap (spool_max_mb): the event store is not keeping up")
+            self._refuse("the spool has reached its cap (spool_max_mb): the event store is not keeping up")
+
+    def _refuse(self, why: str) -> None:
+        if self._written:
+            self._begin_segment()  # the drain removes a segment only when its writer has gone on to the next
+        raise SpoolFull(why)
 
 
 def spool_bytes(directory: Path) -> int:
