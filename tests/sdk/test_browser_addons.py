@@ -43,8 +43,8 @@ def test_core_web_vitals_are_measured_and_sent_when_the_page_is_left(page: Page,
     hide(page)
     collector.wait(lambda: {"LCP", "CLS", "INP"} <= set(by_metric(collector)))
     found = by_metric(collector)
-    assert 0 < found["TTFB"]["duration_ms"] <= found["FCP"]["duration_ms"] <= found["LCP"]["duration_ms"] < 10_000
-    assert 120 <= found["INP"]["duration_ms"] < 1_000
+    assert 0 < found["TTFB"]["duration_ms"] <= found["FCP"]["duration_ms"] <= found["LCP"]["duration_ms"] < 20_000
+    assert 120 <= found["INP"]["duration_ms"] < 5_000
     assert 0.001 < found["CLS"]["score"] < 1
     assert "duration_ms" not in found["CLS"]
     assert found["LCP"]["step"] == "view_item"
@@ -96,8 +96,8 @@ def test_the_time_from_step_to_step_is_measured_across_pages(page: Page, shop: S
     assert [each["step"] for each in found] == [
         "begin_checkout->add_shipping_info", "add_shipping_info->add_payment_info", "add_payment_info->purchase",
     ]  # fmt: skip
-    assert 20_000 <= found[0]["duration_ms"] < 20_900
-    assert 5_000 <= found[2]["duration_ms"] < 5_900, "a second try to pay does not restart the clock"
+    assert 20_000 <= found[0]["duration_ms"] < 25_000
+    assert 5_000 <= found[2]["duration_ms"] < 10_000, "a second try to pay does not restart the clock"
 
 
 def test_scripts_beside_a_checkout_are_listed_once_until_they_change(page: Page, shop: Server, collector: Server) -> None:

@@ -27,7 +27,7 @@ export function createClient(settings: Settings, platform: Platform) {
   const store = createStore(platform.backendFor);
   const declared: Record<string, string> = {};
   const visit = createVisits(store, settings, declared);
-  const queue = createQueue(store, createPost(settings.host + "/v1/batch"), platform.urgent, settings);
+  const queue = createQueue(store, createPost(settings.host.replace(/\/$/, "") + "/v1/batch"), platform.urgent, settings);
   const listeners: Listener[] = [];
   const seen: [event: string, at: number][] = [];
   let held: Message[] = [];

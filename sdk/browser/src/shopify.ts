@@ -58,7 +58,7 @@ function start({ analytics, browser, init, customerPrivacy, settings }: PixelApi
   const known = init.customerPrivacy?.analyticsProcessingAllowed ?? true;
   const options: Settings = {
     key: settings.write_key,
-    host: settings.host.replace(/\/$/, ""),
+    host: settings.host,
     consent: known ? "granted" : "pending",
   };
   let current: Partial<ShopifyEvent> = { context: init.context };

@@ -83,6 +83,19 @@ test("leaving during a pause sends nothing and remembers everything", async (t) 
   assert.deepEqual((store.read("queue") as [string][]).map((entry) => entry[0]), ["a", "b"]);
 });
 
+test("the network coming back ends a pause of ours, not one the server ordered", async (t) => {
+  const { queue, sent, add, tick } = setUp(t);
+  add("a");
+  tick(100);
+  await sent[0]!.answer(0);
+  queue.online();
+  assert.equal(sent.length, 2);
+  await sent[1]!.answer(429, 30_000);
+  queue.online();
+  tick(29_000);
+  assert.equal(sent.length, 2);
+});
+
 test("a confirmed message leaves storage, another tab's stays", async (t) => {
   const { store, queue, sent, add, tick } = setUp(t);
   add("mine");

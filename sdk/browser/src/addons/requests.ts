@@ -43,8 +43,8 @@ function watchFetch(start: Start) {
     const request = input instanceof Request ? input : undefined;
     const end = start(init?.method ?? request?.method ?? "GET", request?.url ?? String(input));
     const reply = original.call(this as Window, input, init);
-    // A request the shop gave up on is not a failure of the server.
-    if (end) reply.then((answer) => end(answer.status), (fault) => fault?.name != "AbortError" && end(0));
+    // A request the shop gave up on is not a failure of the server. Guarded: another script's fetch may return anything.
+    if (end) guard(() => void reply.then((answer) => end(answer.status), (fault) => fault?.name != "AbortError" && end(0)))();
     return reply;
   };
 }
