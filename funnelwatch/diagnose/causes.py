@@ -120,7 +120,7 @@ def _time(change: Change, onset: Onset) -> Evidence:
     lags = np.linspace(
         _minutes(onset.earliest, change.started_at), _minutes(onset.latest, change.started_at) + 1e-6, 25
     )
-    spread = np.where(lags >= 0, np.exp(-np.maximum(lags, 0) / mean), np.exp(lags / CLOCK_SLACK_MINUTES) * 0.5) / mean
+    spread = np.where(lags >= 0, np.exp(-np.maximum(lags, 0) / mean), np.exp(np.minimum(lags, 0) / CLOCK_SLACK_MINUTES) * 0.5) / mean
     # A rollout may bite late: a floor at a fiftieth of the flat rate over the look-back.
     density = float(max(spread.mean(), 0.02 / LOOK_BACK_MINUTES))
     lag = _minutes(onset.at, change.started_at)

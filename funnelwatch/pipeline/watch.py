@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from django.db import transaction
+
 from funnelwatch.alert.deliver import deliver_due
 from funnelwatch.core import clock
 from funnelwatch.core.series import SeriesWindow
@@ -48,8 +50,9 @@ class Watch:
         if anomalies and self.agenda.due(anomalies, minute):
             desk = Desk(self.client, self.project, self.funnel, self.run_id, baseline, minute)
             findings = find(desk, anomalies, window)
-            for incident in record.observe(self.project, self.run_id, findings, at, self.notify):
-                playbooks.attach(incident, at)
+            with transaction.atomic():  # no alert goes out before its playbook is there
+                for incident in record.observe(self.project, self.run_id, findings, at, self.notify):
+                    playbooks.attach(incident, at)
         if anomalies or not self.quiet:
             record.still(self.project, self.run_id, [anomaly.key for anomaly in anomalies], at)
             running = Incident.objects.filter(project=self.project, run_id=self.run_id, resolved_at=None)
