@@ -8,7 +8,7 @@ from funnelwatch.core.funnel import FunnelDef
 from funnelwatch.detect.baseline import Baseline, fit
 from funnelwatch.incidents.models import Incident
 from funnelwatch.pipeline import process
-from funnelwatch.pipeline.funnels import Watched, watched_funnels
+from funnelwatch.pipeline.funnels import UNSEEN_DAYS, Watched, watched_funnels
 from funnelwatch.pipeline.rolling import roll_up_new
 from funnelwatch.projects.models import Project
 from funnelwatch.store.client import Client
@@ -36,7 +36,7 @@ def learn_baselines(project_id: int) -> int:
 def live_funnels(client: Client, project: Project, now: datetime) -> list[Watched]:
     """The funnels watched now."""
     until = clock.to_ms(now) + 60_000
-    return watched_funnels(client, project, until - 7 * 86_400_000, until)
+    return watched_funnels(client, project, until - UNSEEN_DAYS * 86_400_000, until)
 
 
 def learn(client: Client, project: Project, funnel: FunnelDef, run_id: str, now: datetime) -> Baseline:

@@ -1,7 +1,7 @@
 """Keep the live roll-ups true: whatever minutes new events touched, late ones too."""
 
 from funnelwatch.core import clock
-from funnelwatch.pipeline.funnels import watched_funnels
+from funnelwatch.pipeline.funnels import UNSEEN_DAYS, watched_funnels
 from funnelwatch.projects.models import Project
 from funnelwatch.rollup import dirty_minutes, ranges, roll_up
 from funnelwatch.store.client import Client
@@ -18,12 +18,15 @@ def roll_up_new(client: Client, project: Project) -> int:
     The watermark moves only after all is committed, so a crash repeats work and loses none.
     """
     now_ms = clock.now_ms()
+    funnels = watched_funnels(client, project, now_ms - UNSEEN_DAYS * 86_400_000, now_ms + 60_000)
+    if not funnels:
+        return 0  # old history only: nobody watches it, and the day live events come it is all still to be rolled up
     found = states.load(client, project.pk, "", "rolled_up", VERSION)
     since = int(found[1]) if found else 0
     dirty = dirty_minutes(client, project.pk, since)
     if not dirty.minutes:
         return 0
-    for watched in watched_funnels(client, project, now_ms - 7 * 86_400_000, now_ms + 60_000):
+    for watched in funnels:
         for first, end in _joined(ranges(dirty.minutes)):
             roll_up(client, watched.collected, "", first, end)
     states.save(client, project.pk, "", "rolled_up", VERSION, now_ms, str(dirty.watermark).encode())
