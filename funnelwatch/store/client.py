@@ -5,7 +5,7 @@ engine. Times go in and out as integers (epoch milliseconds or minutes): neither
 """
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -123,50 +123,56 @@ class ChdbClient:
         self._types: dict[str, dict[str, str]] = {}
 
     def query(self, sql: str, params: Params | None = None) -> Rows:
-        names, columns = self._select(sql, params, use_numpy=False)
-        return Rows(names, tuple(columns))
+        header, columns = self._select(sql, params, use_numpy=False)
+        return Rows(tuple(name for name, _ in header), tuple(columns))
 
     def arrays(self, sql: str, params: Params | None = None) -> Arrays:
-        names, columns = self._select(sql, params, use_numpy=True)
-        return {name: np.asarray(column) for name, column in zip(names, columns, strict=True)}
+        header, columns = self._select(sql, params, use_numpy=True)
+        return {name: np.asarray(column) for (name, _), column in zip(header, columns, strict=True)}
 
     def command(self, sql: str, params: Params | None = None) -> None:
-        self._run(sql, params)
+        self.run(sql, _texts(params))
 
     def insert(self, table: str, columns: Mapping[str, Column], token: str = "") -> None:
-        types = self._column_types(table)
+        types = self.column_types(table)
         block = native.encode(list(columns), [types[name] for name in columns], list(columns.values()))
-        with self._pool.connection() as connection, _chdb_errors():
-            sql = f"INSERT INTO {table} ({', '.join(columns)}){_token_setting(token)}"
-            with connection.send_insert(sql, "Native") as stream:
-                stream.append(block)
-                stream.finish()
+        self.insert_block(table, list(columns), block, token)
 
     def close(self) -> None:
         for connection in self._pool.drain():
             connection.close()
 
-    def _select(self, sql: str, params: Params | None, use_numpy: bool) -> tuple[tuple[str, ...], list[Column]]:
-        data = self._run(sql, params)
-        if data:
-            header, columns = native.decode(data, use_numpy)
-            return tuple(name for name, _ in header), columns
-        # an empty result comes without its header
-        _, (names, types, *_) = native.decode(self._run(f"DESCRIBE ({sql})", params))
-        return tuple(names), [native.empty(kind) for kind in types]
-
-    def _run(self, sql: str, params: Params | None) -> bytes:
-        values = {name: encode_chdb(value) for name, value in (params or {}).items()}
+    def run(self, sql: str, texts: Mapping[str, str]) -> bytes:
+        """The result of a statement as Native blocks; parameters are text the engine reads as it is (see `encode_chdb`)."""
         with self._pool.connection() as connection, _chdb_errors():
-            return bytes(connection.query(sql, "Native", params=values).bytes())
+            return bytes(connection.query(sql, "Native", params=texts).bytes())
 
-    def _column_types(self, table: str) -> dict[str, str]:
+    def insert_block(self, table: str, names: Sequence[str], block: bytes, token: str = "") -> None:
+        """Insert one Native block."""
+        sql = f"INSERT INTO {table} ({', '.join(names)}){_token_setting(token)}"
+        with self._pool.connection() as connection, _chdb_errors(), connection.send_insert(sql, "Native") as stream:
+            stream.append(block)
+            stream.finish()
+
+    def describe(self, sql: str, texts: Mapping[str, str]) -> list[tuple[str, str]]:
+        """(name, type) of a SELECT's columns: an empty result comes without its header."""
+        _, (names, types, *_) = native.decode(self.run(f"DESCRIBE ({sql})", texts))
+        return list(zip(names, types, strict=True))
+
+    def column_types(self, table: str) -> dict[str, str]:
+        """Type by column of a table, looked up once: a schema only changes by a migration at start."""
         if table not in self._types:
-            described = self.query(
-                "SELECT name, type FROM system.columns WHERE database = currentDatabase() AND table = {table:String}", {"table": table}
-            )
-            self._types[table] = dict(described)
+            sql = "SELECT name, type FROM system.columns WHERE database = currentDatabase() AND table = {table:String}"
+            self._types[table] = dict(self.query(sql, {"table": table}))
         return self._types[table]
+
+    def _select(self, sql: str, params: Params | None, use_numpy: bool) -> tuple[list[tuple[str, str]], list[Column]]:
+        texts = _texts(params)
+        data = self.run(sql, texts)
+        if data:
+            return native.decode(data, use_numpy)
+        header = self.describe(sql, texts)
+        return header, [native.empty(kind) for _, kind in header]
 
     def _open(self) -> Any:
         from chdb.state.sqlitelike import Connection  # 0.4 s to import: only processes that open the engine pay
@@ -203,7 +209,10 @@ class NativeClient:
     def insert(self, table: str, columns: Mapping[str, Column], token: str = "") -> None:
         values = [column.tolist() if isinstance(column, np.ndarray) else list(column) for column in columns.values()]
         with self._plain.connection() as client, self._errors():
-            settings = {"insert_deduplication_token": token} if token else None
+            # one block whatever its size: a second one under the same token would be taken for a repetition
+            settings: dict[str, Any] = {"insert_block_size": max(len(values[0]), 1)}
+            if token:
+                settings["insert_deduplication_token"] = token
             sql = f"INSERT INTO {table} ({', '.join(columns)}) VALUES"
             client.execute(sql, values, columnar=True, settings=settings)
 
@@ -222,10 +231,9 @@ class NativeClient:
     def _open(self, use_numpy: bool) -> Any:
         from clickhouse_driver import Client as DriverClient
 
-        client = DriverClient.from_url(self.url)
-        client.connection.context.client_settings = {
-            **client.connection.context.client_settings, "server_side_params": True, "use_numpy": use_numpy,
-        }  # fmt: skip
+        url = f"{self.url}{'&' if '?' in self.url else '?'}use_numpy={use_numpy}"
+        client = DriverClient.from_url(url)
+        client.client_settings["server_side_params"] = True
         return client
 
     @contextmanager
@@ -242,6 +250,10 @@ class NativeClient:
             ) from error
         except errors.Error as error:
             raise StoreError(_without_query(str(error)), int(getattr(error, "code", 0) or 0)) from error
+
+
+def _texts(params: Params | None) -> dict[str, str]:
+    return {name: encode_chdb(value) for name, value in (params or {}).items()}
 
 
 def encode_chdb(value: Any) -> str:

@@ -29,7 +29,7 @@ _NO_BLOCK_INFO = 0  # the file format is the protocol's as of revision 0
 _WRITE_BUFFER = 1 << 20
 
 
-def _context(use_numpy: bool) -> Context:
+def context(use_numpy: bool) -> Context:
     context = Context()
     context.client_settings = {
         "strings_encoding": defines.STRINGS_ENCODING, "strings_as_bytes": False, "use_numpy": use_numpy,
@@ -55,7 +55,7 @@ def decode(data: bytes, use_numpy: bool = False) -> tuple[list[tuple[str, str]],
     header: list[tuple[str, str]] = []
     parts: list[list[Column]] = []
     reader = _Reader(data)
-    stream = BlockInputStream(reader, _context(use_numpy))
+    stream = BlockInputStream(reader, context(use_numpy))
     while reader.position < reader.current_buffer_size:
         block = stream.read(use_numpy=use_numpy)
         header = block.columns_with_types
@@ -79,13 +79,13 @@ def encode(names: Sequence[str], types: Sequence[str], columns: Sequence[Column]
     """One block. Times are integers in the column's own unit, decimals may be integers already scaled."""
     out = BytesIO()
     writer = BufferedSocketWriter(SimpleNamespace(sendall=out.write), _WRITE_BUFFER)
-    context = _context(use_numpy=False)
+    settings = context(use_numpy=False)
     write_varint(len(names), writer)
     write_varint(len(columns[0]), writer)
     for name, kind, values in zip(names, types, columns, strict=True):
         write_binary_str(name, writer)
         write_binary_str(_wire_type(kind), writer)
-        _write(kind, values, writer, context)
+        _write(kind, values, writer, settings)
     writer.flush()
     return out.getvalue()
 
@@ -95,7 +95,7 @@ def _wire_type(kind: str) -> str:
     return kind.replace("LowCardinality(String)", "String")
 
 
-def _write(kind: str, values: Column, writer: BufferedSocketWriter, context: Context) -> None:
+def _write(kind: str, values: Column, writer: BufferedSocketWriter, settings: Context) -> None:
     kind = _wire_type(kind)
     if kind.startswith("DateTime64"):
         writer.write(np.asarray(values, dtype="<i8").tobytes())
@@ -103,15 +103,15 @@ def _write(kind: str, values: Column, writer: BufferedSocketWriter, context: Con
         writer.write(np.asarray(values, dtype=_NUMPY[kind]).tobytes())
     elif kind.startswith("Nullable(") and kind != "Nullable(String)":
         writer.write(np.fromiter((value is None for value in values), "u1", len(values)).tobytes())
-        _write(kind[9:-1], [0 if value is None else value for value in values], writer, context)
+        _write(kind[9:-1], [0 if value is None else value for value in values], writer, settings)
     elif kind.startswith("Decimal("):
         writer.write(_scaled(values, int(kind[:-1].split(",")[1])).tobytes())
     elif kind.startswith("Array("):
         lengths = np.fromiter((len(value) for value in values), "<u8", len(values))
         writer.write(np.cumsum(lengths, dtype="<u8").tobytes())
-        _write(kind[6:-1], [item for value in values for item in value], writer, context)
+        _write(kind[6:-1], [item for value in values for item in value], writer, settings)
     else:
-        write_column(context, "", kind, list(values), writer)
+        write_column(settings, "", kind, list(values), writer)
 
 
 def _scaled(values: Column, scale: int) -> np.ndarray[Any, Any]:
