@@ -17,6 +17,8 @@ class Agent(NamedTuple):
     browser_version: str
 
 
+_MOST_TEXT = 500
+
 UNKNOWN = Agent("", "", "", "", "")
 
 #: Parser families folded into the one people know; mobile variants are the same browser.
@@ -41,12 +43,13 @@ _BOT = re.compile(
 _LIBRARY = re.compile(_LIBRARIES, re.IGNORECASE)
 
 
-@lru_cache(maxsize=20_000)
 def parse_agent(text: str) -> Agent:
-    """The agent behind a User-Agent header. Text beyond 1,000 characters is cut: real ones stay under 400."""
-    if not text:
-        return UNKNOWN
-    text = text[:1000]
+    """The agent behind a User-Agent header. Real ones stay under 400 characters, the rest is cut."""
+    return _parse(text[:_MOST_TEXT]) if text else UNKNOWN
+
+
+@lru_cache(maxsize=10_000)
+def _parse(text: str) -> Agent:
     result = parse(text)
     family = result.user_agent.family if result.user_agent else ""
     system = result.os.family if result.os else ""
@@ -65,9 +68,13 @@ def parse_agent(text: str) -> Agent:
     return Agent(device, system, _version(result.os), _BROWSERS.get(family, family), _version(result.user_agent))
 
 
-@lru_cache(maxsize=1000)
 def is_library(text: str) -> bool:
     """Whether a User-Agent header is that of a program's HTTP library: it relays events and is not what the visitor uses."""
+    return _is_library(text[:_MOST_TEXT])
+
+
+@lru_cache(maxsize=1000)
+def _is_library(text: str) -> bool:
     return bool(_LIBRARY.search(text))
 
 

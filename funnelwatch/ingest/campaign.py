@@ -8,6 +8,7 @@ from funnelwatch.ingest.privacy import scrub
 from funnelwatch.ingest.vocabulary import CLICK_IDS, SEARCH_ENGINES, SOCIAL_HOSTS
 
 _MOST_URL = 2048
+_MOST_PATH = 500
 
 
 class Origin(NamedTuple):
@@ -22,22 +23,23 @@ UNKNOWN = Origin("", "", "")
 DIRECT = Origin("(direct)", "(none)", "")
 
 
-@lru_cache(maxsize=65_536)
 def path_of(url: str, path: str) -> str:
     """The path of a page without its query, scrubbed; `path` is the client's own word for it."""
-    return scrub((path or _split(url)[1]).partition("?")[0][:500])
+    if not path:
+        path = _split(url.partition("?")[0][:_MOST_PATH])[1]
+    return _scrubbed(path.partition("?")[0][:_MOST_PATH])
 
 
 def host_of(url: str) -> str:
     """The host of an address without `www.`; empty when it has none."""
-    return _split(url[:_MOST_URL])[0] if url else ""
+    return _split(_site(url[:_MOST_PATH]))[0] if url else ""
 
 
 def origin_of(url: str, search: str, referrer: str) -> Origin:
     """Where a page view came from. Never raises: an address that cannot be read says nothing."""
     address, _, query = url[:_MOST_URL].partition("?")
     from_query = _from_query(search.removeprefix("?")[:_MOST_URL] or query.partition("#")[0])
-    return from_query or _from_referrer(host_of(_site(address)), host_of(referrer), bool(url))
+    return from_query or _from_referrer(host_of(address), host_of(referrer), bool(url))
 
 
 def _site(address: str) -> str:
@@ -47,15 +49,20 @@ def _site(address: str) -> str:
 
 
 @lru_cache(maxsize=16_384)
+def _scrubbed(path: str) -> str:
+    return scrub(path)
+
+
+@lru_cache(maxsize=16_384)
 def _split(url: str) -> tuple[str, str]:
     try:
-        parts = urlsplit(url[:_MOST_URL])
+        parts = urlsplit(url)
         return (parts.hostname or "").removeprefix("www."), parts.path
     except ValueError:
         return "", ""
 
 
-@lru_cache(maxsize=16_384)
+@lru_cache(maxsize=4_096)
 def _from_query(query: str) -> Origin | None:
     if "=" not in query:
         return None

@@ -1,7 +1,6 @@
 """Money, order, cart lines and the other properties that have a column of their own."""
 
 from functools import lru_cache
-from math import isfinite
 from typing import Any
 
 from funnelwatch.core.vocabulary import CANONICAL_EVENTS
@@ -11,6 +10,7 @@ from funnelwatch.ingest.privacy import scrub
 _CANONICAL = frozenset(CANONICAL_EVENTS)
 _MOST_TEXT = 200
 _MOST_ITEMS = 500
+_MOST_NUMBER = 40  # characters of a number written as text
 _MOST_AMOUNT = 1e12  # more than any order; keeps hostile exponents out of decimals
 
 
@@ -48,7 +48,7 @@ def text(value: Any) -> str:
     return "" if value is None or isinstance(value, dict | list) else str(value)[:_MOST_TEXT]
 
 
-@lru_cache(maxsize=65_536)
+@lru_cache(maxsize=32_768)
 def _clean(value: str) -> str:
     # Cached: SKUs, categories, campaigns and versions are few and come with every event.
     return scrub(value.strip())
@@ -57,10 +57,12 @@ def _clean(value: str) -> str:
 def amount(value: Any) -> str | None:
     """Decimal text of an amount, as sent; None when it is none."""
     kind = value.__class__
+    if kind is str:
+        value = value[:_MOST_NUMBER]
     return _amount(value) if kind is float or kind is int or kind is str else None
 
 
-@lru_cache(maxsize=65_536, typed=True)
+@lru_cache(maxsize=32_768, typed=True)
 def _amount(value: float | str) -> str | None:
     # Cached: a catalogue has few prices.
     if isinstance(value, str):
@@ -68,7 +70,7 @@ def _amount(value: float | str) -> str | None:
             value = float(value.replace(",", "") if value.count(".") == 1 else value)
         except ValueError:
             return None
-    if not isfinite(value) or abs(value) >= _MOST_AMOUNT:
+    if not abs(value) < _MOST_AMOUNT:  # also when it is no number at all
         return None
     written = repr(value)
     return written if "e" not in written else f"{value:.4f}"

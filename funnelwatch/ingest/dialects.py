@@ -5,6 +5,9 @@ from typing import Any
 
 Json = dict[str, Any]
 
+#: `type` of a web pixel event.
+SHOPIFY_TYPES = (None, "standard", "custom")
+
 
 def from_ga4(document: Json, received_at: int) -> list[Json]:
     """The messages of one `/mp/collect` body. Raises ValueError when `events` is no list of objects.

@@ -96,7 +96,9 @@ def origin(draft: Any, context: Context, arrival: Arrival) -> None:
     """Source, medium and campaign: as the client resolved them, else from UTM, click ids and the referrer."""
     where, stated = context.page, context.campaign
     if stated is not None and (stated.source or stated.medium or stated.name):
-        draft.source, draft.medium, draft.campaign = _stated_origin(stated.source, stated.medium, stated.name)
+        draft.source, draft.medium, draft.campaign = (
+            text(stated.source), text(stated.medium), text(stated.name),
+        )  # fmt: skip
     elif where is not None:
         draft.source, draft.medium, draft.campaign = campaign.origin_of(where.url or "", where.search or "", where.referrer or "")
 
@@ -217,12 +219,7 @@ def _library_channel(library: str) -> str:
     return next((channel for prefix, channel in vocabulary.LIBRARY_CHANNELS if library.startswith(prefix)), "browser")
 
 
-@lru_cache(maxsize=16_384)
-def _stated_origin(source: str | None, medium: str | None, name: str | None) -> tuple[str, str, str]:
-    return text(source), text(medium), text(name)
-
-
-@lru_cache(maxsize=16_384)
+@lru_cache(maxsize=1_000)
 def _variant_texts(pairs: tuple[tuple[str, Any], ...]) -> tuple[str, ...]:
     return tuple(f"{text(name)}:{text(value)}" for name, value in pairs)
 

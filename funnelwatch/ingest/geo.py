@@ -22,6 +22,8 @@ class Place(NamedTuple):
     hosting: bool
 
 
+_LONGEST_ADDRESS = 45  # an IPv6 address with an IPv4 tail
+
 NOWHERE = Place("", False)
 
 
@@ -36,11 +38,13 @@ def load() -> None:
     _database()
 
 
-@lru_cache(maxsize=65_536)
 def locate(address: str) -> Place:
     """Where an address is. Text that is no address is nowhere."""
-    if not address:
-        return NOWHERE
+    return _locate(address) if 0 < len(address) <= _LONGEST_ADDRESS else NOWHERE
+
+
+@lru_cache(maxsize=32_768)
+def _locate(address: str) -> Place:
     found = _database().lookup(address)
     country = found.country_code or ""
     if len(country) != 2 or not country.isalpha():

@@ -9,7 +9,7 @@ from msgspec import Raw
 from funnelwatch.core.events import Drop, Event
 from funnelwatch.core.vocabulary import DropReason
 from funnelwatch.ingest.arrival import Arrival
-from funnelwatch.ingest.dialects import from_shopify, is_shopify
+from funnelwatch.ingest.dialects import SHOPIFY_TYPES, from_shopify, is_shopify
 from funnelwatch.ingest.draft import (
     FIELDS,
     Columns,
@@ -87,7 +87,7 @@ def read_one(raw: bytes | Raw, arrival: Arrival, notes: Notes | None = None) -> 
 
 def _decode(raw: bytes | Raw, notes: Notes | None) -> tuple[Message, bytes | Raw]:
     message, pruned = read_message(raw)
-    if message.type is None and message.event is None and message.name is not None:
+    if message.type in SHOPIFY_TYPES and message.event is None and message.name is not None:
         document = msgspec.json.decode(raw)
         if is_shopify(document):
             raw = msgspec.json.encode(from_shopify(document))

@@ -18,9 +18,13 @@ ALWAYS_DENIED = frozenset((
 ))  # fmt: skip
 
 
-@lru_cache(maxsize=131_072)
 def pseudonym(salt: str, identity: str) -> str:
     """16 hex digits that stand for an id: the same within a project, meaningless outside it."""
+    return _hash(salt, identity) if len(identity) < 100 else _hash.__wrapped__(salt, identity)
+
+
+@lru_cache(maxsize=65_536)
+def _hash(salt: str, identity: str) -> str:
     return blake2b(identity.encode(errors="surrogatepass"), digest_size=8, key=salt.encode()[:64]).hexdigest()
 
 

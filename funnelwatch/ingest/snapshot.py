@@ -9,6 +9,8 @@ from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 
 import msgspec
 
+_LONGEST_ADDRESS = 45  # an IPv6 address with an IPv4 tail
+
 Networks = tuple[IPv4Network | IPv6Network, ...]
 
 
@@ -41,9 +43,13 @@ def networks(texts: tuple[str, ...]) -> Networks:
     return tuple(ip_network(text, strict=False) for text in texts)
 
 
-@lru_cache(maxsize=65_536)
 def address_in(address: str, texts: tuple[str, ...]) -> bool:
     """Whether `address` lies in one of the networks; False for text that is no address."""
+    return len(address) <= _LONGEST_ADDRESS and _address_in(address, texts)
+
+
+@lru_cache(maxsize=32_768)
+def _address_in(address: str, texts: tuple[str, ...]) -> bool:
     try:
         parsed = ip_address(address)
     except ValueError:
