@@ -9,6 +9,7 @@ import uuid
 from collections import deque
 from concurrent.futures import Future
 from pathlib import Path
+from time import monotonic
 from typing import NamedTuple
 
 from funnelwatch.core import clock
@@ -24,6 +25,8 @@ _ROW_BYTES = 1024 * 1024
 #: Free space left to the drain and the event store, which both need some to get the spool empty again.
 _RESERVE_SHARE, _LEAST_RESERVE, _MOST_RESERVE = 0.05, 4 * 1024 * 1024, 256 * 1024 * 1024
 _RETRY_SECONDS = 10
+#: Between looks at the disk; at 60 MB a second no more than a sixth of the reserve.
+_LOOK_SECONDS = 0.5
 
 
 class SpoolFull(Refusal):
@@ -55,6 +58,7 @@ class Spool:
         self._closing = False
         self._connection: sqlite3.Connection | None = None
         self._number = self._total = self._written = 0
+        self._look_again = 0.0
         self._writer = threading.Thread(target=self._run, name="spool-writer", daemon=True)
         self._writer.start()
 
@@ -105,7 +109,9 @@ class Spool:
     def _commit(self, group: list[tuple[Entry, asyncio.Future[None] | Future[None]]]) -> None:
         error: SpoolFull | None = None
         try:
-            self._check_room()
+            if monotonic() >= self._look_again:
+                self._check_room()
+                self._look_again = monotonic() + _LOOK_SECONDS
             self._write([entry for entry, _ in group])
         except SpoolFull as full:
             error = full
