@@ -23,6 +23,7 @@ class Nowhere(APIView):
 
 
 router = routers.SimpleRouter()
+router.trailing_slash = "/?"
 for name, viewset in (
     ("projects", setup.Projects),
     ("keys", setup.Keys),
@@ -42,6 +43,6 @@ for name, viewset in (
 
 urlpatterns = [
     path("schema/", SpectacularAPIView.as_view(permission_classes=[AllowAny]), name="schema"),
-    path("v1/", include([*router.urls, path("series/", data.Series.as_view()), path("events/", data.Events.as_view()), path("health/", data.Health.as_view())])),
+    path("v1/", include([*router.urls, re_path("^series/?$", data.Series.as_view()), re_path("^events/?$", data.Events.as_view()), re_path("^health/?$", data.Health.as_view())])),
     re_path(r"", Nowhere.as_view()),
 ]

@@ -1,0 +1,98 @@
+"""Settings: what an admin changes acts, is written down, and shows no secret twice."""
+
+import pytest
+from django.test import Client
+
+from funnelwatch.projects.models import ApiToken, AuditRow, Channel, Funnel, Member, Project, WriteKey
+from tests.web.conftest import text_of
+
+SLACK = {"kind": "slack", "name": "Checkout", "min_severity": "high", "channel": "#alerts", "token": "xoxb-secret"}
+
+
+def send(client: Client, form: str, **data: object) -> str:
+    return text_of(client.post(f"/p/loomlane/settings/{form}", data, follow=True))
+
+
+def test_a_rotated_key_gets_a_second_one_beside_it(alice: Client, shop: Project) -> None:
+    old = WriteKey.objects.get()
+    send(alice, f"keys/{old.pk}/rotate/")
+    assert WriteKey.objects.filter(revoked_at=None).count() == 2
+    send(alice, f"keys/{old.pk}/revoke/")
+    assert WriteKey.objects.get(revoked_at=None).pk != old.pk
+    assert set(AuditRow.objects.values_list("action", flat=True)) == {"key.rotated", "key.revoked"}
+
+
+def test_origins_are_checked(alice: Client, shop: Project) -> None:
+    assert "Write an origin like https://shop.example.com" in send(alice, "keys/", name="x", origins="shop.example.com")
+    send(alice, "keys/", name="x", origins="https://shop.example.com/, http://localhost:3000")
+    assert WriteKey.objects.get(name="x").allowed_origins == ["https://shop.example.com", "http://localhost:3000"]
+
+
+def test_a_token_is_shown_once(alice: Client, shop: Project) -> None:
+    alice.post("/p/loomlane/settings/tokens/", {"name": "ci", "role": "responder"})
+    shown = alice.get("/p/loomlane/settings/").context["made"]["text"]
+    assert ApiToken.objects.get().digest == ApiToken.digest_of(shown)
+    assert shown not in alice.get("/p/loomlane/settings/").content.decode()
+    assert shown not in str(list(AuditRow.objects.values()))
+
+
+def test_a_channels_secret_is_kept_and_never_shown(alice: Client, shop: Project) -> None:
+    send(alice, "channels/", **SLACK)
+    assert Channel.objects.get().config == {"channel": "#alerts", "token": "xoxb-secret"}
+    body = alice.get("/p/loomlane/settings/").content.decode()
+    assert "#alerts" in body
+    assert "xoxb-secret" not in body
+    assert "xoxb-secret" not in str(list(AuditRow.objects.values()))
+
+
+def test_a_channel_without_what_its_kind_needs_is_refused(alice: Client, shop: Project) -> None:
+    assert "needs token" in send(alice, "channels/", **(SLACK | {"token": ""}))
+    assert not Channel.objects.exists()
+
+
+def test_a_test_that_fails_says_why(alice: Client, shop: Project) -> None:
+    channel = Channel.objects.create(project=shop, kind="webhook", name="Hook", config={"url": "http://127.0.0.1:9/", "secret": "whsec_YWJj"})
+    assert "127.0.0.1, which is not a public address" in send(alice, f"channels/{channel.pk}/test/")
+
+
+def test_an_edited_funnel_is_a_new_version_and_the_same_one_is_not(alice: Client, shop: Project) -> None:
+    send(alice, "funnels/storefront/", steps="view_item > purchase", window_minutes=30)
+    new = Funnel.objects.get(active=True)
+    assert (new.version, [step["name"] for step in new.steps], new.window_minutes) == (2, ["view_item", "purchase"], 30)
+    send(alice, "funnels/storefront/", steps="view_item>purchase", window_minutes=30)
+    assert Funnel.objects.count() == 2
+
+
+@pytest.mark.parametrize(("steps", "said"), [("view_item", "at least two steps"), ("a>b>a", "must differ")])
+def test_a_funnel_that_makes_no_sense_is_refused(alice: Client, shop: Project, steps: str, said: str) -> None:
+    assert said in send(alice, "funnels/storefront/", steps=steps, window_minutes=60)
+    assert Funnel.objects.get().version == 1
+
+
+def test_the_last_admin_stays(alice: Client, shop: Project) -> None:
+    me = Member.objects.get(user__username="alice")
+    assert "keeps at least one admin" in send(alice, f"members/{me.pk}/remove/")
+    assert "keeps at least one admin" in send(alice, "members/", username="alice", role="viewer")
+    me.refresh_from_db()
+    assert me.role == "admin"
+
+
+def test_somebody_new_gets_a_password_that_works(alice: Client, shop: Project) -> None:
+    alice.post("/p/loomlane/settings/members/", {"username": "dora@example.com", "role": "responder"})
+    password = alice.get("/p/loomlane/settings/").context["made"]["text"]
+    assert Client().login(username="dora@example.com", password=password)
+
+
+@pytest.mark.parametrize(("field", "value"), [("timezone", "Mars/Olympus"), ("currency", "euro")])
+def test_a_zone_or_currency_that_does_not_exist_is_refused(alice: Client, shop: Project, field: str, value: str) -> None:
+    send(alice, "project/", **({"title": "L", "timezone": "UTC", "currency": "EUR"} | {field: value}))
+    shop.refresh_from_db()
+    assert shop.timezone == "Asia/Kolkata"
+
+
+def test_a_row_of_another_shop_cannot_be_reached_through_ones_own(alice: Client, shop: Project) -> None:
+    other = Project.objects.create(organisation=shop.organisation, name="other")
+    key = WriteKey.objects.create(project=other)
+    assert alice.post(f"/p/loomlane/settings/keys/{key.pk}/revoke/").status_code == 404
+    key.refresh_from_db()
+    assert key.revoked_at is None
