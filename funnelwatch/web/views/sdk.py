@@ -1,6 +1,6 @@
 """The browser SDK over HTTP: the small configured loader, and the immutable files it names."""
 
-from django.http import FileResponse, Http404, HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse
 from django.views.decorators.cache import cache_control
 from django.views.decorators.http import require_safe
 
@@ -31,7 +31,7 @@ def file(request: HttpRequest, name: str) -> HttpResponse:
     path = sdk.build().files.get(name)
     if path is None:
         raise Http404("No such SDK file.")
-    return _for_any_site(FileResponse(path.open("rb"), content_type="text/javascript; charset=utf-8"))
+    return _for_any_site(HttpResponse(path.read_bytes(), content_type="text/javascript; charset=utf-8"))
 
 
 def _for_any_site(response: HttpResponse) -> HttpResponse:

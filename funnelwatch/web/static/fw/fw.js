@@ -98,7 +98,7 @@
     }
     if (key === 'g') leader = Date.now();
     else if (key === 't') flipTheme();
-    else if (key === '?') openDialog('keys');
+    else if (key === '?') openDialog('shortcuts');
     else if (key === '/') { const field = $('[data-filter]'); if (field) { event.preventDefault(); field.focus(); } }
     else if (key === 'j' || key === 'k') moveRow(key === 'j' ? 1 : -1);
     else pressKey(key, event);
