@@ -24,6 +24,8 @@ setup_patterns = [
     path("channels/", setup.channel_new, name="channel-new"),
     path("channels/<int:pk>/test/", setup.channel_test, name="channel-test"),
     path("channels/<int:pk>/delete/", setup.channel_delete, name="channel-delete"),
+    path("connectors/", setup.connector_new, name="connector-new"),
+    path("connectors/<int:pk>/disable/", setup.connector_disable, name="connector-disable"),
     path("members/", setup.member_new, name="member-new"),
     path("members/<int:pk>/remove/", setup.member_remove, name="member-remove"),
 ]

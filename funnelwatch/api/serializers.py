@@ -5,6 +5,7 @@ from typing import Any
 from rest_framework import serializers
 
 from funnelwatch.alert.channel import check_config
+from funnelwatch.changes.connector import CONNECTORS
 from funnelwatch.core.funnel import parse_steps
 from funnelwatch.core.vocabulary import CHANGE_KINDS, SEVERITIES
 from funnelwatch.incidents.models import Delivery, Feedback, PlaybookStep
@@ -119,6 +120,7 @@ class ChangeSerializer(serializers.ModelSerializer):
 class ConnectorSerializer(serializers.ModelSerializer):
     """`secret` is there in the answer that makes it, and never again."""
 
+    kind = serializers.ChoiceField(choices=list(CONNECTORS))
     path = serializers.SerializerMethodField()
 
     class Meta:

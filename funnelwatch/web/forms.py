@@ -6,6 +6,7 @@ from django import forms
 from django.core.exceptions import ValidationError
 
 from funnelwatch.alert.channel import CHANNELS, check_config
+from funnelwatch.changes.connector import CONNECTORS
 from funnelwatch.core.funnel import parse_steps
 from funnelwatch.core.vocabulary import SEVERITIES
 from funnelwatch.projects.models import Channel, Funnel, Member, Project, steps_to_json
@@ -58,6 +59,12 @@ class MemberForm(forms.Form):
 
     username = forms.CharField(max_length=150)
     role = forms.ChoiceField(choices=Member.Role.choices)
+
+
+class ConnectorForm(forms.Form):
+    """A source of changes or orders."""
+
+    kind = forms.ChoiceField(choices=[(kind, kind) for kind in CONNECTORS])
 
 
 class FunnelForm(forms.Form):

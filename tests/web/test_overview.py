@@ -71,6 +71,8 @@ def test_incidents_stay_readable_while_the_event_store_is_away(alice: Client, in
     assert "No measured numbers." in text
     assert "Shipping → payment fell 18 %" in text
     assert alice.get(f"/incidents/{incident.pk}/").status_code == 200
+    Incident.objects.all().delete()
+    assert "Waiting for the first event" not in text_of(alice.get("/p/loomlane/"))
     assert "The event store cannot be reached." in text_of(alice.get("/p/loomlane/funnel/"))
     assert "The event store cannot be reached." in text_of(alice.get("/p/loomlane/live/"))
 

@@ -3,7 +3,7 @@
 import pytest
 from django.test import Client
 
-from funnelwatch.projects.models import ApiToken, AuditRow, Channel, Funnel, Member, Project, WriteKey
+from funnelwatch.projects.models import ApiToken, AuditRow, Channel, Connector, Funnel, Member, Project, WriteKey
 from tests.web.conftest import text_of
 
 SLACK = {"kind": "slack", "name": "Checkout", "min_severity": "high", "channel": "#alerts", "token": "xoxb-secret"}
@@ -81,6 +81,17 @@ def test_somebody_new_gets_a_password_that_works(alice: Client, shop: Project) -
     alice.post("/p/loomlane/settings/members/", {"username": "dora@example.com", "role": "responder"})
     password = alice.get("/p/loomlane/settings/").context["made"]["text"]
     assert Client().login(username="dora@example.com", password=password)
+
+
+def test_a_connectors_secret_is_shown_once_and_a_disabled_one_is_gone(alice: Client, shop: Project) -> None:
+    alice.post("/p/loomlane/settings/connectors/", {"kind": "github"})
+    made = Connector.objects.get()
+    first = alice.get("/p/loomlane/settings/").content.decode()
+    assert made.secret in first
+    assert f"http://testserver/hooks/github/{made.hook_id}" in first
+    assert made.secret not in alice.get("/p/loomlane/settings/").content.decode()
+    assert "refused from now on" in send(alice, f"connectors/{made.pk}/disable/")
+    assert Client().post(f"/hooks/github/{made.hook_id}", {}).status_code == 404
 
 
 @pytest.mark.parametrize(("field", "value"), [("timezone", "Mars/Olympus"), ("currency", "euro")])

@@ -26,8 +26,7 @@ def context(project: Project) -> dict[str, Any]:
     """Template context of the page: checks with a word on what to do, then numbers."""
     spool = read_status(settings.DATA_DIR / "spool")
     overview = stored.overview(project)
-    reachable = stored.ask(lambda: stored.client().query("SELECT 1")) is not None
-    checks = [_store_check(reachable), _spool_check(spool), _jobs_check(overview), _events_check(overview), _alerts_check(project)]
+    checks = [_store_check(stored.reachable()), _spool_check(spool), _jobs_check(overview), _events_check(overview), _alerts_check(project)]
     drops = Counter(spool.drops.get(project.pk, {}))
     return {
         "checks": checks,

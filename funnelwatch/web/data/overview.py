@@ -22,12 +22,13 @@ STALE = 180
 def context(project: Project) -> dict[str, Any]:
     """Template context of the page."""
     overview = stored.overview(project)
+    reachable = overview is not None or stored.reachable()
     open_lines = rows.lines(rows.with_causes(Incident.objects.filter(project=project, run_id="", status__in=OPEN)))
     open_lines.sort(key=lambda line: -float(line["incident"].impact.get("per_hour") or 0))
     steps = [_step(step, project.currency, open_lines) for step in overview["steps"]] if overview else []
     return {
         "overview": overview,
-        "waiting": overview is None or overview["newest_event_at"] is None,
+        "waiting": reachable and (overview is None or overview["newest_event_at"] is None),
         "stale_since": _stale(overview),
         "lines": open_lines,
         "risk": _risk(open_lines, project.currency),

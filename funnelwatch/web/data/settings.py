@@ -3,6 +3,7 @@
 from typing import Any
 from zoneinfo import available_timezones
 
+from funnelwatch.changes.connector import CONNECTORS
 from funnelwatch.core.vocabulary import SEVERITIES
 from funnelwatch.projects.models import ApiToken, AuditRow, Channel, Connector, Funnel, Member, Project, WriteKey
 from funnelwatch.web.forms import CHANNEL_FIELDS
@@ -19,7 +20,8 @@ def context(project: Project) -> dict[str, Any]:
         "funnels": [{"row": row, "steps": " > ".join(step["name"] for step in row.steps)} for row in funnels],
         "channels": [{"row": row, "shown": _shown(row)} for row in Channel.objects.filter(project=project).order_by("pk")],
         "channel_kinds": CHANNEL_FIELDS,
-        "connectors": Connector.objects.filter(project=project).order_by("pk"),
+        "connectors": Connector.objects.filter(project=project, disabled_at=None).order_by("pk"),
+        "connector_kinds": list(CONNECTORS),
         "members": Member.objects.filter(project=project).select_related("user").order_by("user__username"),
         "roles": Member.Role.choices,
         "severities": SEVERITIES,

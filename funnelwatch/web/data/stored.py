@@ -26,6 +26,11 @@ def overview(project: Project) -> Overview | None:
     return None if found is None else json.loads(found[1])
 
 
+def reachable() -> bool:
+    """Whether the event store answers."""
+    return ask(lambda: client().query("SELECT 1")) is not None
+
+
 def ask(question: Callable[[], T]) -> T | None:
     """The answer, or None (and a line in the log) while the store cannot be reached. Any other error is ours and is raised."""
     try:

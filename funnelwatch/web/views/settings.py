@@ -12,7 +12,7 @@ from django.views.decorators.http import require_POST, require_safe
 
 from funnelwatch.alert.channel import DeliveryError
 from funnelwatch.core import clock
-from funnelwatch.projects.models import ApiToken, Channel, Member, WriteKey
+from funnelwatch.projects.models import ApiToken, Channel, Connector, Member, WriteKey
 from funnelwatch.web import forms, trial
 from funnelwatch.web.data import settings as data
 from funnelwatch.web.views.base import audit, back, needs, page, project_page
@@ -24,7 +24,7 @@ from funnelwatch.web.views.overview import snippet_of
 def show(request: HttpRequest) -> HttpResponse:
     """The page. A secret made by the last form is shown this once."""
     made = request.session.pop("made_once", None)
-    return page(request, "web/settings.html", "settings", snippet=snippet_of(request), made=made, **data.context(request.project))
+    return page(request, "web/settings.html", "settings", snippet=snippet_of(request), made=made, origin=request.build_absolute_uri("/").rstrip("/"), **data.context(request.project))
 
 
 def _admin_form(view):
@@ -128,6 +128,26 @@ def channel_delete(request: HttpRequest, pk: int) -> HttpResponse:
     audit(request, "channel.deleted", channel.name, kind=channel.kind)
     channel.delete()
     return _done(request, "channels", "The channel is gone.")
+
+
+@_admin_form
+def connector_new(request: HttpRequest) -> HttpResponse:
+    """A webhook address; its signing secret is shown once."""
+    form = forms.ConnectorForm(request.POST)
+    if not form.is_valid():
+        return _refuse(request, form, "connectors")
+    connector = Connector.objects.create(project=request.project, kind=form.cleaned_data["kind"])
+    audit(request, "connector.created", connector.kind, connector=connector.pk)
+    request.session["made_once"] = {"what": f"Signing secret of the {connector.kind} webhook", "text": connector.secret}
+    return _done(request, "connectors", "Enter the address and the secret where the webhook is set up.")
+
+
+@_admin_form
+def connector_disable(request: HttpRequest, pk: int) -> HttpResponse:
+    connector = get_object_or_404(Connector, pk=pk, project=request.project, disabled_at=None)
+    Connector.objects.filter(pk=connector.pk).update(disabled_at=clock.now())
+    audit(request, "connector.disabled", connector.kind, connector=connector.pk)
+    return _done(request, "connectors", f"The {connector.kind} webhook is refused from now on.")
 
 
 @_admin_form
