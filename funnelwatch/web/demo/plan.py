@@ -9,8 +9,8 @@ from pathlib import Path
 from funnelwatch.core import clock
 from funnelwatch.simulate import SCENARIOS, Simulation
 
-#: Days of history. A day is 140,000 events; more would not be in the store within two minutes.
-DAYS = 5
+#: Days of history, 130,000 events each: more would not be in the store within two minutes on two cores.
+DAYS = 3
 #: The scenario's first fault begins 5 minutes after its history. It should be found, and still be there, when the pages open.
 HISTORY_ENDS_BEFORE = timedelta(minutes=25)
 #: The shop stands where it is this hour now: its evening rush, with most visitors.
