@@ -23,7 +23,8 @@ from clickhouse_driver.varint import read_varint, write_varint
 from clickhouse_driver.writer import write_binary_int32, write_binary_str, write_binary_uint8
 
 from funnelwatch.store import native
-from funnelwatch.store.client import ChdbClient, StoreError
+from funnelwatch.store.client import StoreError
+from funnelwatch.store.embedded import ChdbClient
 
 REVISION = 54_459
 BUFFER = 1 << 20
@@ -31,13 +32,13 @@ _UNESCAPE = {"b": "\b", "f": "\f", "r": "\r", "n": "\n", "t": "\t", "0": "\0", "
 
 
 class NativeServer(socketserver.ThreadingTCPServer):
-    """Serves one chDB client on a free port of 127.0.0.1. `hang` makes it fall silent in mid-insert, as a restart would."""
+    """Serves one chDB client on a port of 127.0.0.1, a free one by default. `hang` makes it fall silent in mid-insert, as a restart would."""
 
     allow_reuse_address = True
     daemon_threads = True
 
-    def __init__(self, engine: ChdbClient) -> None:
-        super().__init__(("127.0.0.1", 0), _Session)
+    def __init__(self, engine: ChdbClient, port: int = 0) -> None:
+        super().__init__(("127.0.0.1", port), _Session)
         self.engine = engine
         self.hang = threading.Event()
 

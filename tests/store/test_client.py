@@ -11,7 +11,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from funnelwatch.store.client import ChdbClient, Client, NativeClient, StoreError, StoreUnavailable, connect
+from funnelwatch.store.client import Client, StoreError, StoreUnavailable, connect
+from funnelwatch.store.embedded import ChdbClient
+from funnelwatch.store.server import NativeClient
 from tests.store.native_server import NativeServer
 
 #: Text without NUL and lone surrogates: neither survives in a query parameter's text form on both engines.

@@ -1,6 +1,5 @@
 """What diagnosis asks of the reconstructed sessions: leaves, error signatures, what an order is worth, a sample for the session model."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -12,6 +11,7 @@ from funnelwatch.core.diagnosis import LeafTable, SessionTable, Signature
 from funnelwatch.core.funnel import FunnelDef
 from funnelwatch.core.vocabulary import ERROR_EVENTS, MULTI_DIMENSIONS
 from funnelwatch.store.client import Client
+from funnelwatch.store.native import Column
 from funnelwatch.store.queries.journey import Scope
 from funnelwatch.store.queries.rollup_writes import COMMITTED, OF_FUNNEL, parameters
 
@@ -241,7 +241,7 @@ def _converted_within(client: Client, period: Period) -> NDArray[np.float64]:
     return np.cumsum(histogram) / total if total else np.ones(1)
 
 
-def _encode(column: Sequence[str]) -> tuple[tuple[str, ...], NDArray[np.int64]]:
+def _encode(column: Column) -> tuple[tuple[str, ...], NDArray[np.int64]]:
     """Labels and codes, the rarest values pooled under ''."""
     names, codes, counts = np.unique(np.asarray(column, dtype=object).astype(str), return_inverse=True, return_counts=True)
     if len(names) > NAMED:
@@ -258,7 +258,7 @@ def _merged(
         empty = np.zeros(0)
         return LeafTable(dimensions, tuple(() for _ in dimensions), values, empty, empty, empty, empty)
     unique, inverse = np.unique(values, axis=0, return_inverse=True)
-    summed = [np.bincount(inverse.ravel(), counts[:, column], len(unique)) for column in range(4)]
+    summed = [np.bincount(inverse.ravel(), counts[:, column], len(unique)).astype(np.float64) for column in range(4)]
     return LeafTable(dimensions, labels, unique, summed[0], summed[1], summed[2], summed[3])
 
 

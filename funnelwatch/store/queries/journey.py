@@ -128,12 +128,16 @@ WHERE p.at >= {{from:Int64}} AND p.at < {{to:Int64}} AND p.at >= since
         GROUP BY order_id"""
 
     def _starts(self) -> str:
-        """Where each visitor's sessions begin, for events that came without the client's session id."""
+        """Where each visitor's sessions begin, for events that came without the client's session id.
+
+        A server's order may come before its twin in the browser: the cuts up to that one count too.
+        """
         return f"""
         SELECT {ACTOR} AS s_actor, arraySort(groupUniqArray({_ms("ts")})) AS s_ts,
             arrayFilter((t, before) -> t - before > {{gap:Int64}}, s_ts, arrayPopBack(arrayPushFront(s_ts, toInt64(-{2**60})))) AS s_starts
         FROM events
-        WHERE {self._counted("{read_from:Int64}", "{to:Int64}")} AND session_id = '' AND channel != 'server'{self._few("s_actor")}
+        WHERE {self._counted("{read_from:Int64}", "{to:Int64} + {twin:Int64}")} AND session_id = '' AND channel != 'server'
+            AND ({_ms("ts")} < {{to:Int64}} OR s_actor IN (SELECT twin_of.1 FROM orders)){self._few("s_actor")}
         GROUP BY s_actor"""
 
     def _events(self) -> str:

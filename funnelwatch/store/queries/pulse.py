@@ -24,7 +24,7 @@ def read(client: Client, project_id: int, currency: str, now_ms: int, minutes: i
     end = now_ms // 60_000
     params = {"project": project_id, "from": (end - minutes) * 60_000, "to": end * 60_000, "hour": now_ms - 3_600_000,
               "now": now_ms, "currency": currency}  # fmt: skip
-    counts = dict(client.query(_BY_MINUTE, params))
+    counts: dict[int, int] = dict(client.query(_BY_MINUTE, params))
     by_channel = {channel: round(count / 3600, 3) for channel, count in client.query(_BY_CHANNEL, params)}
     late, revenue, orders = next(iter(client.query(_LAST_HOUR, params)))
     refused, all_samples = next(iter(client.query(_REFUSED, params)))
@@ -54,7 +54,7 @@ _BY_MINUTE = f"""
 _BY_CHANNEL = f"SELECT channel, count() FROM events WHERE {_HOUR} GROUP BY channel"
 _LAST_HOUR = f"""
     SELECT ifNotFinite(countIf(dateDiff('second', ts, received_at) > 60) / count(), 0.),
-        toFloat64(sumIf(value, name = 'purchase' AND NOT test AND NOT bot AND currency = {{currency:String}} AND channel != 'server')),
+        toFloat64(ifNull(sumIf(value, name = 'purchase' AND NOT test AND NOT bot AND currency = {{currency:String}} AND channel != 'server'), 0)),
         countIf(name = 'purchase' AND NOT test)
     FROM events WHERE {_HOUR}"""
 _REFUSED = """

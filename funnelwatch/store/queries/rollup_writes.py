@@ -129,5 +129,6 @@ _KEPT = """(SELECT dims, value FROM cohort_values
     WHERE project_id = {project:UInt32} AND funnel_id = {funnel:UInt32} AND run_id = {run:String}
       AND from_minute = (SELECT max(from_minute) FROM cohort_values
         WHERE project_id = {project:UInt32} AND funnel_id = {funnel:UInt32} AND run_id = {run:String} AND from_minute <= {from:UInt32}))"""
+_REST = f"arrayStringConcat(arrayWithConstant(length(splitByChar(',', cohort.1)), '{OTHER}'), '{_UNIT}')"
 #: Before the first choice everything is counted by name.
-_POOLED = f"""if(cohort.1 = '' OR cohort IN {_KEPT} OR (SELECT count() FROM {_KEPT}) = 0, cohort.2, '{OTHER}')"""
+_POOLED = f"if(cohort.1 = '' OR cohort IN {_KEPT} OR (SELECT count() FROM {_KEPT}) = 0, cohort.2, {_REST})"

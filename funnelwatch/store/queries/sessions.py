@@ -63,7 +63,7 @@ def strips(client: Client, span: Span, step: str, cohort: Cohort = EVERYONE, cou
     return [
         {
             "failing": _strip(client, span, bad, bad_at, alike),
-            "passing": _strip(client, span, *good, alike) if good[0] else None,
+            "passing": _strip(client, span, good[0], good[1], alike) if good[0] else None,
         }
         for bad, bad_at, good, alike in pairs
     ]  # fmt: skip

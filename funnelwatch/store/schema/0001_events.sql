@@ -74,7 +74,8 @@ FROM events
 WHERE NOT bot AND NOT test AND channel != 'server'
 GROUP BY project_id, visitor_id;
 
--- The last hour of ingest with its step notes and drop reasons, scrubbed, for the live view.
+-- The last hour of ingest with its step notes and drop reasons, scrubbed, for the live view. Expires by the engine's own clock:
+-- `at` may be a simulated time.
 CREATE TABLE ingest_recent
 (
     project_id UInt32,
@@ -83,12 +84,13 @@ CREATE TABLE ingest_recent
     name String,
     outcome LowCardinality(String),
     notes String,
-    scrubbed String
+    scrubbed String,
+    stored_at DateTime('UTC') DEFAULT now('UTC')
 )
 ENGINE = MergeTree
-PARTITION BY toStartOfHour(at)
+PARTITION BY toStartOfHour(stored_at)
 ORDER BY (project_id, at)
-TTL toDateTime(at) + toIntervalHour(1)
+TTL stored_at + toIntervalHour(1)
 SETTINGS ttl_only_drop_parts = 1, non_replicated_deduplication_window = 1000;
 
 -- What a detector remembers between ticks. The newest row of a name and version wins.

@@ -1,0 +1,135 @@
+"""chDB: the ClickHouse engine in this process."""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from funnelwatch.store import native
+from funnelwatch.store.client import (
+    Arrays,
+    Params,
+    Pool,
+    Rows,
+    StoreError,
+    StoreUnavailable,
+    first_line,
+    scalar_text,
+    without_query,
+)
+from funnelwatch.store.native import Column
+
+_CODE = re.compile(r"Code: (\d+)\.")
+
+
+class ChdbClient:
+    """The engine in this process. One directory a process, one process a directory; opened on first use, never before a fork."""
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path).absolute()
+        self._pool = Pool(self._open)
+        self._types: dict[str, dict[str, str]] = {}
+
+    def query(self, sql: str, params: Params | None = None) -> Rows:
+        header, columns = self._select(sql, params, use_numpy=False)
+        return Rows(tuple(name for name, _ in header), tuple(columns))
+
+    def arrays(self, sql: str, params: Params | None = None) -> Arrays:
+        header, columns = self._select(sql, params, use_numpy=True)
+        return {name: np.asarray(column) for (name, _), column in zip(header, columns, strict=True)}
+
+    def command(self, sql: str, params: Params | None = None) -> None:
+        self.run(sql, _texts(params))
+
+    def insert(self, table: str, columns: Mapping[str, Column], token: str = "") -> None:
+        types = self.column_types(table)
+        block = native.encode(list(columns), [types[name] for name in columns], list(columns.values()))
+        self.insert_block(table, list(columns), block, token)
+
+    def close(self) -> None:
+        for connection in self._pool.drain():
+            connection.close()
+
+    def run(self, sql: str, texts: Mapping[str, str]) -> bytes:
+        """The result of a statement as Native blocks; parameters are text the engine reads as it is (see `encode_chdb`)."""
+        with self._pool.connection() as connection, _chdb_errors():
+            return bytes(connection.query(sql, "Native", params=texts).bytes())
+
+    def insert_block(self, table: str, names: Sequence[str], block: bytes, token: str = "") -> None:
+        """Insert one Native block."""
+        sql = f"INSERT INTO {table} ({', '.join(names)}){_token_setting(token)}"
+        with self._pool.connection() as connection, _chdb_errors(), connection.send_insert(sql, "Native") as stream:
+            stream.append(block)
+            stream.finish()
+
+    def describe(self, sql: str, texts: Mapping[str, str]) -> list[tuple[str, str]]:
+        """(name, type) of a SELECT's columns: an empty result comes without its header."""
+        _, (names, types, *_) = native.decode(self.run(f"DESCRIBE ({sql})", texts))
+        return list(zip(names, types, strict=True))
+
+    def column_types(self, table: str) -> dict[str, str]:
+        """Type by column of a table, looked up once: a schema only changes by a migration at start."""
+        if table not in self._types:
+            sql = "SELECT name, type FROM system.columns WHERE database = currentDatabase() AND table = {table:String}"
+            self._types[table] = dict(self.query(sql, {"table": table}))
+        return self._types[table]
+
+    def _select(self, sql: str, params: Params | None, use_numpy: bool) -> tuple[list[tuple[str, str]], list[Column]]:
+        texts = _texts(params)
+        data = self.run(sql, texts)
+        if data:
+            return native.decode(data, use_numpy)
+        header = self.describe(sql, texts)
+        return header, [native.empty(kind) for _, kind in header]
+
+    def _open(self) -> Any:
+        from chdb.state.sqlitelike import Connection  # 0.4 s to import: only processes that open the engine pay
+
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            return Connection(str(self.path))
+        except (RuntimeError, OSError) as error:
+            raise StoreUnavailable(
+                f"Cannot open the event store in {self.path}: {first_line(error)}. Another process may be using it "
+                "(stop it, or run the command while `funnelwatch up` is running there), or this process has another one open."
+            ) from error
+
+
+def _texts(params: Params | None) -> dict[str, str]:
+    return {name: encode_chdb(value) for name, value in (params or {}).items()}
+
+
+def encode_chdb(value: Any) -> str:
+    """chDB reads a parameter as escaped text (TSV for scalars, SQL literals inside arrays) and escapes nothing itself."""
+    if isinstance(value, str):
+        return _escape(value, "")
+    if isinstance(value, (list, tuple)):
+        return "[" + ",".join(_literal(item) for item in value) + "]"
+    return scalar_text(value)
+
+
+def _literal(item: Any) -> str:
+    if isinstance(item, str):
+        return "'" + _escape(item, "'") + "'"
+    return scalar_text(item)
+
+
+def _escape(text: str, quote: str) -> str:
+    text = text.replace("\\", "\\\\").replace("\t", "\\t").replace("\n", "\\n").replace("\r", "\\r").replace("\0", "\\0")
+    return text.replace(quote, "\\" + quote) if quote else text
+
+
+def _token_setting(token: str) -> str:
+    return f" SETTINGS insert_deduplication_token = {_literal(token)}" if token else ""
+
+
+@contextmanager
+def _chdb_errors() -> Iterator[None]:
+    try:
+        yield
+    except RuntimeError as error:  # ChdbError is one
+        code = _CODE.search(str(error))
+        raise StoreError(without_query(str(error)), int(code[1]) if code else 0) from None

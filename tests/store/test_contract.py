@@ -1,0 +1,179 @@
+"""Every function of `store/queries` on both engines: the same question has the same answer."""
+
+import importlib
+import inspect
+import pkgutil
+from collections.abc import Callable
+from dataclasses import asdict, is_dataclass
+from decimal import Decimal
+from typing import Any
+
+import numpy as np
+import pytest
+
+from funnelwatch.core.cohort import Cohort
+from funnelwatch.core.events import Event, Item
+from funnelwatch.core.funnel import FunnelDef, default_steps
+from funnelwatch.rollup import DEFAULT_SETS, roll_up
+from funnelwatch.store import queries
+from funnelwatch.store.client import Client
+from funnelwatch.store.embedded import ChdbClient
+from funnelwatch.store.queries import (
+    arrival,
+    coverage,
+    dirty,
+    engine,
+    events,
+    evidence,
+    funnels,
+    health,
+    journey,
+    names,
+    pulse,
+    recent,
+    rollup_writes,
+    rollups,
+    sessions,
+    states,
+)
+from funnelwatch.store.queries.evidence import Period
+from funnelwatch.store.queries.funnels import Span
+from funnelwatch.store.queries.journey import Scope
+
+PROJECT = 77
+START = 1_793_000_400_000
+MINUTE = START // 60_000
+FUNNEL = FunnelDef(3, PROJECT, "storefront", 1, default_steps())
+SPAN = Span(FUNNEL, MINUTE, MINUTE + 120, MINUTE + 400)
+LATER = Span(FUNNEL, MINUTE + 60, MINUTE + 120, MINUTE + 400)
+PERIOD = Period(FUNNEL, "", "begin_checkout", "add_shipping_info", MINUTE, MINUTE + 60, MINUTE + 119)
+PHONES = Cohort.of({"device": "mobile"})
+
+
+def a_shop() -> list[Event]:
+    """Two hours, a session a minute; every third leaves after each step, phones from the second hour on after checkout."""
+    made = []
+    for number in range(120):
+        deep = 7 - number % 4 if number < 60 or number % 2 else 4
+        for step, each in enumerate(FUNNEL.steps[:deep]):
+            ts = START + number * 60_000 + step * 20_000
+            made.append(Event(
+                project_id=PROJECT, message_id=f"{number}-{step}", name=each.name, ts=ts, received_at=ts + 500 * (number % 3),
+                visitor_id=f"visitor{number // 2}", session_id=f"s{number}", device="desktop" if number % 2 else "mobile",
+                os="iOS", browser="Safari" if number % 3 else "Chrome", country="DE", page_path="/", currency="EUR",
+                order_id=f"order{number}" if each.name == "purchase" else "", value=Decimal("19.90") if each.name == "purchase" else None,
+                items=(Item(sku=f"sku{number % 3}", category="hats", price=Decimal("9.95")),), duration_ms=float(number),
+            ))  # fmt: skip
+        made.append(Event(project_id=PROJECT, message_id=f"{number}-e", name="payment_failed", ts=START + number * 60_000 + 70_000,
+                          received_at=START + number * 60_000 + 70_000, visitor_id=f"visitor{number // 2}", session_id=f"s{number}",
+                          device="desktop" if number % 2 else "mobile", error_code="declined"))  # fmt: skip
+        if number % 5 == 0:
+            made.append(Event(project_id=PROJECT, message_id=f"{number}-o", name="purchase", ts=START + number * 60_000 + 130_000,
+                              received_at=START + number * 60_000 + 131_000, channel="server", order_id=f"order{number}",
+                              value=Decimal("19.90"), currency="EUR"))  # fmt: skip
+    return made
+
+
+@pytest.fixture(scope="module", autouse=True)
+def shop(store: ChdbClient) -> None:
+    events.insert(store, a_shop(), "contract")
+    roll_up(store, FUNNEL, "", MINUTE, MINUTE + 180)
+
+
+def write_and_read_recent(client: Client) -> Any:
+    row = {"project_id": PROJECT, "at": START, "message_id": "m", "name": "page_view", "outcome": "accepted", "notes": ["geo: DE"], "scrubbed": {"a": 1}}
+    recent.insert(client, [row], "recent")
+    return [found for found in recent.latest(client, PROJECT, 10, 0) if found["at"] == START][:1]
+
+
+def write_and_read_states(client: Client) -> Any:
+    states.save(client, PROJECT, "run", "glr", 2, START, b"\0\xff state")
+    found = states.load(client, PROJECT, "run", "glr", 2)
+    states.forget(client, PROJECT, "run")
+    return found, states.load(client, PROJECT, "run", "glr", 2)
+
+
+def write_rollups(client: Client) -> Any:
+    run_id = f"contract-{type(client).__name__}"
+    scope = Scope(FUNNEL, run_id, MINUTE, MINUTE + 10)
+    rollup_writes.kept_values(client, scope, ["device"], ["mobile"], [9])
+    journey.insert(client, scope, 5)
+    rollup_writes.insert_arrivals(client, scope, 5, DEFAULT_SETS)
+    rollup_writes.insert_events(client, scope, 5, DEFAULT_SETS)
+    rollup_writes.commit(client, scope, 5)
+    found = rollups.window(client, FUNNEL, run_id, MINUTE + 9, 10)
+    return {key.cohort.label() for key in found.keys}, float(found.hits.sum())
+
+
+#: Question -> (the functions it calls, how to ask). Answers that are clocks are reduced to their shape.
+QUESTIONS: dict[str, tuple[tuple[Callable[..., Any], ...], Callable[[Client], Any]]] = {
+    "shares": ((arrival.shares, arrival.curve), lambda c: (arrival.shares(c, FUNNEL, "", MINUTE, MINUTE + 120, MINUTE + 130), arrival.curve(c, FUNNEL, "", MINUTE + 120, 2))),
+    "coverage": ((coverage.meter,), lambda c: coverage.meter(c, PROJECT, START, START + 7_200_000)),
+    "dirty": ((dirty.minutes,), lambda c: dirty.minutes(c, PROJECT, 0).minutes),
+    "about": ((engine.about,), lambda c: engine.about(c)[0]),
+    "existing": ((events.existing_ids, events.insert, events.insert_columns, events.columns_of), lambda c: (events.insert(c, a_shop(), "contract"), events.existing_ids(c, PROJECT, ["0-0", "x", "119-e"], START, START + 9_000_000))),
+    "leaves": ((evidence.leaves, evidence.where), lambda c: evidence.leaves(c, PERIOD)),
+    "leaves by sku": ((evidence.leaves,), lambda c: evidence.leaves(c, Period(FUNNEL, "", "page_view", "view_item", MINUTE, MINUTE + 60, MINUTE + 119, "sku"))),
+    "signatures": ((evidence.signatures,), lambda c: evidence.signatures(c, PERIOD, PHONES)),
+    "worth": ((evidence.worth,), lambda c: evidence.worth(c, PERIOD, PHONES, "EUR")),
+    "features": ((evidence.features,), lambda c: {name: np.nansum(values) for name, values in evidence.features(c, PERIOD, PHONES).columns.items()}),
+    "report": ((funnels.report,), lambda c: funnels.report(c, SPAN, ("device",))),
+    "report by two, not rolled up": ((funnels.report,), lambda c: sorted(map(str, funnels.report(c, SPAN, ("device", "browser"))["groups"]))),
+    "compare": ((funnels.compare, funnels.counts), lambda c: funnels.compare(funnels.counts(c, SPAN), funnels.counts(c, SPAN, PHONES))),
+    "series": ((funnels.series, funnels.number_of), lambda c: funnels.series(c, SPAN, "view_item", PHONES)),
+    "time to convert": ((funnels.time_to_convert,), lambda c: funnels.time_to_convert(c, SPAN, "view_item")),
+    "movers": ((funnels.movers,), lambda c: sorted(map(str, funnels.movers(c, Span(FUNNEL, MINUTE, MINUTE + 60, MINUTE + 400), LATER, 10)))),
+    "freshness": ((health.freshness,), lambda c: health.freshness(c, PROJECT, START + 7_200_000)["events"]),
+    "disk": ((health.tables, health.columns), lambda c: (len(health.tables(c)) > 0, len(health.columns(c, "events")) > 0)),
+    "names": ((names.seen, names.counted, names.span), lambda c: (names.seen(c, PROJECT, START, START + 9_000_000), names.counted(c, PROJECT, START, START + 9_000_000), names.span(c, PROJECT))),
+    "pulse": ((pulse.read,), lambda c: pulse.read(c, PROJECT, "EUR", START + 7_200_000, 60)),
+    "recent": ((recent.insert, recent.latest), write_and_read_recent),
+    "states": ((states.save, states.load, states.forget), write_and_read_states),
+    "rollups": ((journey.insert, rollup_writes.insert_arrivals, rollup_writes.insert_events, rollup_writes.commit, rollup_writes.kept_values), write_rollups),
+    "window": ((rollups.window,), lambda c: rollups.window(c, FUNNEL, "", MINUTE + 119, 120)),
+    "history": ((rollups.history,), lambda c: rollups.history(c, FUNNEL, "", MINUTE // 60, MINUTE // 60 + 3, [(MINUTE, MINUTE + 59, PHONES)])),
+    "increments": ((rollups.increments,), lambda c: by_series(rollups.increments(c, FUNNEL, "", MINUTE, MINUTE + 120))),
+    "drop off": ((sessions.drop_off,), lambda c: sessions.drop_off(c, SPAN, "begin_checkout")),
+    "strips": ((sessions.strips,), lambda c: sessions.strips(c, SPAN, "begin_checkout")),
+    "odds": ((sessions.odds_ratios,), lambda c: sessions.odds_ratios(c, SPAN, "begin_checkout", least=5)),
+}  # fmt: skip
+#: Pure helpers: no engine involved.
+PURE = {"cohort_of", "known_by", "multi_of", "parameters", "reach_minutes"}
+
+
+def by_series(news: rollups.Increments) -> Any:
+    """Rows known in the same minute come in no particular order."""
+    order = np.lexsort((news.hits, news.trials, news.minute, news.series, news.known_minute))
+    return news.keys, [column[order] for column in (news.known_minute, news.minute, news.series, news.trials, news.hits)]
+
+
+def plain(value: Any) -> Any:
+    """Arrays and dataclasses as lists and dictionaries, so that answers can be compared."""
+    if isinstance(value, np.ndarray):
+        return value.tolist()
+    if is_dataclass(value) and not isinstance(value, type):
+        return plain(asdict(value))
+    if isinstance(value, dict):
+        return {key: plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [plain(item) for item in value]
+    return value
+
+
+@pytest.mark.parametrize("question", QUESTIONS)
+def test_both_engines_answer_alike(question: str, store: Client, native_client: Client) -> None:
+    ask = QUESTIONS[question][1]
+    want = plain(ask(store))
+    assert plain(ask(native_client)) == want
+    assert want, "an empty answer would prove nothing"
+
+
+def test_every_public_function_is_asked() -> None:
+    asked = {function for functions, _ in QUESTIONS.values() for function in functions}
+    missing = []
+    for module in pkgutil.iter_modules(queries.__path__):
+        found = importlib.import_module(f"funnelwatch.store.queries.{module.name}")
+        for name, function in inspect.getmembers(found, inspect.isfunction):
+            if function.__module__ == found.__name__ and not name.startswith("_") and function not in asked and name not in PURE:
+                missing.append(f"{module.name}.{name}")
+    assert missing == []
