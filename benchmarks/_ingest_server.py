@@ -101,7 +101,7 @@ def main(directory: Path) -> None:
     socket = server.config.bind_socket()
     socket.listen(1024)  # who reads the port may connect at once
     geo.load()
-    # As `funnelwatch up` does: the drain's thread may not hold the event loop for long, and the collector need not look at
+    # The switch interval is that of `funnelwatch up`: the drain may not hold the event loop for long. The collector need not look at
     # what was loaded at start.
     sys.setswitchinterval(0.0002)
     gc.freeze()

@@ -6,7 +6,9 @@ One POST is: read the body, find the key, ask the limits, make drafts, spool the
 import base64
 import binascii
 import logging
+from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequence
+from functools import lru_cache
 from time import monotonic
 from types import ModuleType
 from typing import Any
@@ -19,7 +21,7 @@ from funnelwatch.core import clock as system_clock
 from funnelwatch.core.events import Drop
 from funnelwatch.ingest import dialects, intake
 from funnelwatch.ingest.arrival import Arrival, arrival_from
-from funnelwatch.ingest.body import Receive, read_body, unpack
+from funnelwatch.ingest.body import BodyReader, Receive, unpack
 from funnelwatch.ingest.draft import encode_lines
 from funnelwatch.ingest.errors import Refusal
 from funnelwatch.ingest.limits import RateLimit
@@ -70,6 +72,7 @@ class IngestApp:
         self._limit = RateLimit(config.get_float("rate_per_second"), config.get_float("rate_burst"))
         self._most_body, self._most_event = config.get_int("max_batch_bytes"), config.get_int("max_event_bytes")
         self._future_ms = config.get_int("future_hours") * 3_600_000
+        self._bodies = BodyReader(self._most_body, _BODY_SECONDS)
         self._sampler = Sampler()
         self.metrics = Metrics()
 
@@ -106,12 +109,12 @@ class IngestApp:
             return 204, b"", _preflight(headers)
         if method != "POST":
             raise Refusal(405, "method_not_allowed", "send events with POST")
-        if sum(len(name) + len(value) for name, value in scope["headers"]) > _MOST_HEADER_BYTES:
+        if sum(map(len, headers)) + sum(map(len, headers.values())) > _MOST_HEADER_BYTES:
             raise Refusal(431, "headers_too_large", f"the headers may have {_MOST_HEADER_BYTES} bytes")
         length = headers.get(b"content-length", b"0")
         if length.isdigit() and int(length) > self._most_body:
             raise Refusal(413, "too_large", f"a body may have {self._most_body} bytes")
-        body = unpack(await read_body(receive, self._most_body, _BODY_SECONDS), headers.get(b"content-encoding", b""), self._most_body)
+        body = unpack(await self._bodies.read(receive), headers.get(b"content-encoding", b""), self._most_body)
         if form == "ignored":
             return 200, _SUCCESS, []
         if form == "batch":
@@ -177,9 +180,7 @@ class IngestApp:
         if drafts or drops:
             dropped = encode_lines([(project, drop.reason) for drop in drops]) if drops else b""
             await self._spool.append(Entry(encode_lines(drafts), len(drafts), encode_lines(recent) if recent else b"", dropped))
-        rejected: dict[str, int] = {}
-        for drop in drops:
-            rejected[drop.reason] = rejected.get(drop.reason, 0) + 1
+        rejected = dict(Counter(drop.reason for drop in drops)) if drops else {}
         self.metrics.took(project, len(drafts), rejected)
         return len(drafts), rejected
 
@@ -245,6 +246,7 @@ def _read_write_key(body: bytes) -> str | None:
         raise Refusal(400, "invalid_json", f"the body is not valid JSON: {error}") from None
 
 
+@lru_cache(maxsize=1000)
 def _basic_user(header: bytes) -> str:
     if header[:6].lower() != b"basic ":
         return ""

@@ -3,37 +3,70 @@
 import asyncio
 import zlib
 from collections.abc import Awaitable, Callable, MutableMapping
+from time import monotonic
 from typing import Any
 
 from funnelwatch.ingest.errors import Refusal
 
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 
+_SWEEP_SECONDS = 0.5
 _GZIP_MAGIC = b"\x1f\x8b"
 _GZIP_WINDOW = 31  # zlib's code for "gzip header, 32 KB window"
 
 
-async def read_body(receive: Receive, most: int, seconds: float) -> bytes:
-    """The whole body. Raises Refusal 413 over `most` bytes, 408 when it takes longer than `seconds`, ConnectionError when cut."""
-    try:
-        async with asyncio.timeout(seconds):
+class BodyReader:
+    """Reads bodies of at most `most` bytes that arrive within about `seconds`.
+
+    One sweep a second over all reads under way: a timer for each would cost as much as reading a small body.
+    """
+
+    def __init__(self, most: int, seconds: float) -> None:
+        self.most, self.seconds = most, seconds
+        self._begun: dict[asyncio.Task[Any], float] = {}
+        self._overdue: set[asyncio.Task[Any]] = set()
+        self._sweeping = False
+
+    async def read(self, receive: Receive) -> bytes:
+        """The whole body. Raises Refusal 413 when too long, 408 when too slow, ConnectionError when cut."""
+        task = asyncio.current_task()
+        self._begun[task] = monotonic()
+        if not self._sweeping:
+            self._sweeping = True
+            asyncio.get_running_loop().call_later(_SWEEP_SECONDS, self._sweep)
+        try:
+            return await self._collect(receive)
+        except asyncio.CancelledError:
+            if task not in self._overdue:
+                raise
+            task.uncancel()
+            raise Refusal(408, "body_timeout", f"the body did not arrive within {self.seconds:g} seconds") from None
+        finally:
+            del self._begun[task]
+            self._overdue.discard(task)
+
+    async def _collect(self, receive: Receive) -> bytes:
+        parts, size = [], 0
+        while True:
             message = await receive()
-            body = message.get("body", b"")
-            if not message.get("more_body", False) and message["type"] == "http.request":
-                _check(len(body), most)
-                return body
-            parts, size = [], 0
-            while True:
-                if message["type"] == "http.disconnect":
-                    raise ConnectionError("client closed the connection before its body was complete")
-                parts.append(message.get("body", b""))
-                size += len(parts[-1])
-                _check(size, most)
-                if not message.get("more_body", False):
-                    return b"".join(parts)
-                message = await receive()
-    except TimeoutError:
-        raise Refusal(408, "body_timeout", f"the body did not arrive within {seconds:g} seconds") from None
+            if message["type"] == "http.disconnect":
+                raise ConnectionError("client closed the connection before its body was complete")
+            part = message.get("body", b"")
+            size += len(part)
+            _check(size, self.most)
+            if not message.get("more_body", False):
+                return b"".join([*parts, part]) if parts else part
+            parts.append(part)
+
+    def _sweep(self) -> None:
+        limit = monotonic() - self.seconds
+        for task, begun in self._begun.items():
+            if begun < limit and task not in self._overdue:
+                self._overdue.add(task)
+                task.cancel()
+        self._sweeping = bool(self._begun)
+        if self._sweeping:
+            asyncio.get_running_loop().call_later(_SWEEP_SECONDS, self._sweep)
 
 
 def unpack(body: bytes, encoding: bytes, most: int) -> bytes:

@@ -10,7 +10,7 @@ from funnelwatch.ingest.arrival import Arrival
 from funnelwatch.ingest.intake import Notes
 from funnelwatch.ingest.privacy import scrub
 
-_NOTED_A_SECOND = 10  # noting costs ten times a plain pass; ten a second are more than an eye follows
+_NOTED_A_SECOND = 10  # noting costs three times a plain pass; ten a second are more than an eye follows
 _DROPS_A_SECOND = 50
 
 

@@ -39,6 +39,7 @@ def _serve(spool: Spool, drain: Drain) -> None:
     config = server.config
     config.load()
     socket = config.bind_socket()
+    socket.listen(128)  # who reads the address may connect at once
     drain.start()
     sys.stdout.write(f"http://127.0.0.1:{socket.getsockname()[1]}\n")
     sys.stdout.flush()

@@ -11,7 +11,6 @@ import httpx
 import pytest
 
 from funnelwatch import config
-from funnelwatch.ingest import api
 from funnelwatch.ingest.limits import RateLimit
 from tests.ingest.conftest import KEY, Node, packed
 
@@ -171,8 +170,8 @@ def test_analytics_js_gets_settings_that_point_back_here(node: Node) -> None:
     assert httpx.get(f"{node.url}/v1/projects/none/settings").status_code == 401
 
 
-def test_a_body_that_dribbles_in_is_cut_off(node: Node, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(api, "_BODY_SECONDS", 0.3)
+def test_a_body_that_dribbles_in_is_cut_off(node: Node) -> None:
+    node.app._bodies.seconds = 0.3
     with socket.create_connection(("127.0.0.1", node.port)) as connection:
         connection.sendall(b"POST /v1/batch HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{")
         begun = time.monotonic()
