@@ -16,12 +16,15 @@ from funnelwatch.detect.pack import keys_from_json, keys_to_json, pack, unpack
 
 #: Weight of an hour of history halves every so many hours: a week old counts half, so a slow change is followed in days.
 HALF_LIFE = 7 * 24
-#: Least day-to-day wobble believed: a few weeks cannot prove less.
-DAILY_FLOOR = {"conversion": 0.01, "errors": 0.05, "volume": 0.05}
+#: Day-to-day wobble of the level believed before it has been seen, and how many days that belief is worth: with 3 days of history
+#: a rate may be off by 3 %, with 28 by 1 %.
+DAILY_PRIOR = {"conversion": 0.08, "errors": 0.3, "volume": 0.3}
+DAILY_WORTH = 0.5
 #: Below so many expected hits a day a series says nothing within days; it is judged through its parent.
 MIN_HITS_A_DAY = 10.0
 MIN_TRIALS_A_DAY_ERRORS = 50.0
-MIN_HOURS_LEARNED = 24
+#: Hours with trials that a rate must be learned from.
+MIN_HOURS_LEARNED = 48
 #: Where an error class was never seen: one in 500 attempts, worth 250 attempts.
 UNSEEN_ERROR_RATE, UNSEEN_STRENGTH = 0.002, 250.0
 
@@ -32,6 +35,7 @@ class Baseline:
 
     `rate`: (S, 168) success rate (conversion), errors per trial, or hits a minute (volume), by epoch hour modulo 168.
     `hits_a_day`, `trials_a_day`: (S,) recent means. `usable`: (S,) enough to be judged. `phi`, `hourly`, `daily`: (S,), see dispersion.
+    `days`: (S,) days with trials that were learned from.
     `pmf`: (F, D), `family`: (S,). `arrival`: (L,) see delays.arrival_curve. `fitted_hour`: epoch hour the history ended with.
     """
 
@@ -44,6 +48,7 @@ class Baseline:
     phi: Floats
     hourly: Floats
     daily: Floats
+    days: Floats
     pmf: Floats
     family: NDArray[np.int64]
     arrival: Floats
@@ -93,7 +98,9 @@ def fit(history: SeriesHistory) -> Baseline:
     expected = trials * rate[:, history.hours % season.WEEK]
     binomial = _is(history.keys, "conversion")[:, None]
     noise = np.where(binomial, expected * (1 - np.minimum(rate[:, history.hours % season.WEEK], 0.999)), expected)
-    floor = np.array([DAILY_FLOOR.get(key.metric, 0.05) for key in history.keys])
+    learned = (learn & (trials > 0)).sum(axis=1)
+    prior = np.array([DAILY_PRIOR.get(key.metric, 0.3) for key in history.keys]).reshape(len(history.keys))
+    floor = prior * np.sqrt(DAILY_WORTH / (learned / 24 + DAILY_WORTH))
     wobble = dispersion.fit(hits, expected, noise, learn, group, 0.0)
     per_day = 24 / np.maximum(weight.sum(1), 1e-9)
     hits_a_day, trials_a_day = (hits * weight).sum(1) * per_day, (trials * weight).sum(1) * per_day
@@ -103,10 +110,11 @@ def fit(history: SeriesHistory) -> Baseline:
         rate=rate,
         hits_a_day=hits_a_day,
         trials_a_day=trials_a_day,
-        usable=_usable(history.keys, hits_a_day, trials_a_day, learn),
+        usable=_usable(history.keys, hits_a_day, trials_a_day, learned),
         phi=wobble.phi,
         hourly=wobble.hourly,
         daily=np.maximum(wobble.daily, floor),
+        days=learned / 24,
         pmf=pmf,
         family=family,
         arrival=delays.arrival_curve(history.late),
@@ -134,11 +142,11 @@ def _learnable(history: SeriesHistory) -> NDArray[np.bool_]:
     return learn
 
 
-def _usable(keys: tuple[SeriesKey, ...], hits: Floats, trials: Floats, learn: NDArray[np.bool_]) -> NDArray[np.bool_]:
+def _usable(keys: tuple[SeriesKey, ...], hits: Floats, trials: Floats, learned: NDArray[np.int64]) -> NDArray[np.bool_]:
     errors = _is(keys, "errors")
     known = _is(keys, "conversion") | errors | _is(keys, "volume")
     enough = np.where(errors, trials >= MIN_TRIALS_A_DAY_ERRORS, hits >= MIN_HITS_A_DAY)
-    return np.asarray(known & enough & (learn.sum(1) >= MIN_HOURS_LEARNED))
+    return np.asarray(known & enough & (learned >= MIN_HOURS_LEARNED))
 
 
 def _rates(

@@ -1,5 +1,6 @@
 """What kind of trouble: judged from all that is off together, the steps' order and the cohorts below."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -13,8 +14,8 @@ from funnelwatch.detect.roster import Roster
 STOPPED = 0.02
 #: Children must hold this share of a parent's trials to speak for it.
 COVERED = 0.8
-#: The change is one of mix when the cells, each at its own rate, explain at least this share of it.
-MIX_SHARE = 0.7
+#: The change is one of mix when that explains at least half of it and what is left is noise (in standard deviations) or trivial.
+MIX_SHARE, NOISE, TRIVIAL = 0.5, 3.0, 0.05
 #: Two effects cancel when their product is this near to 1: a step lost between two that agree, or traffic that never buys.
 CANCEL = 0.15
 #: Below this, a surplus of traffic does not explain a rate.
@@ -23,10 +24,20 @@ SURGE = 0.2
 
 @dataclass(frozen=True, slots=True)
 class Split:
-    """A change of hits against the expectation, in the part due to rates and the part due to the mix of cohorts (missing hits)."""
+    """A change of hits against the expectation, in the part due to rates and the part due to the mix of cohorts (missing hits).
+
+    `due`: hits expected of the mix as it is.
+    """
 
     rate: float
     mix: float
+    due: float
+
+    @property
+    def only_mix(self) -> bool:
+        """Whether every cell kept its rate."""
+        noise = max(NOISE * math.sqrt(max(self.due, 0.0)), TRIVIAL * self.due)
+        return abs(self.rate) <= noise and abs(self.mix) >= MIX_SHARE * abs(self.mix + self.rate)
 
 
 def classify(anomalies: Sequence[Anomaly], seen: Expectation, cast: Roster, known_until: int) -> list[Anomaly]:
@@ -51,9 +62,7 @@ def _kind(anomaly: Anomaly, off: dict[SeriesKey, Anomaly], cast: Roster, seen: E
     if _crowded(anomaly, off):
         return "bot"
     parts = split(anomaly, cast, seen)
-    if parts is not None and parts.mix / (parts.mix + parts.rate or 1.0) >= MIX_SHARE:
-        return "mix"
-    return "rate"
+    return "mix" if parts is not None and parts.only_mix else "rate"
 
 
 def split(anomaly: Anomaly, cast: Roster, seen: Expectation) -> Split | None:
@@ -72,7 +81,7 @@ def split(anomaly: Anomaly, cast: Roster, seen: Expectation) -> Split | None:
             continue
         # what the cells do not cover is taken at the series' own rate
         own = float(seen.expected[cells][:, span].sum()) + due * max(1 - covered / trials, 0.0)
-        parts = Split(rate=own - hits, mix=due - own)
+        parts = Split(rate=own - hits, mix=due - own, due=own)
         if best is None or abs(parts.rate) < abs(best.rate):
             best = parts
     return best

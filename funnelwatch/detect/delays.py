@@ -18,7 +18,7 @@ def families(keys: tuple[SeriesKey, ...], delays: Floats, parent: NDArray[np.int
 
     A series shares its parent's pmf unless it has conversions enough to show a different one.
     """
-    none = np.zeros(delays.shape[1])
+    none = np.zeros(max(delays.shape[1], 1))
     none[0] = 1.0
     pmfs = [none]
     family = np.zeros(len(keys), dtype=np.int64)

@@ -58,8 +58,9 @@ def _winsorised(residual: Floats, variance: Floats, due: Floats) -> Floats:
     """Sum of squared residuals by series, each residual cut at WINSOR typical deviations of its own series."""
     scale = np.sqrt(np.maximum(variance, 1e-9))
     z = residual / scale
-    spread = np.maximum(np.nanmedian(np.abs(np.where(due > 0, z, np.nan)), axis=1) / 0.6745, 1.0) if z.shape[1] else np.ones(len(z))
-    spread = np.where(np.isfinite(spread), spread, 1.0)[:, None]
+    seen = due > 0
+    typical = np.array([np.median(row[there]) if there.any() else 0.0 for row, there in zip(np.abs(z), seen, strict=True)])
+    spread = np.maximum(typical.reshape(len(z)) / 0.6745, 1.0)[:, None]
     return np.asarray(((np.clip(z, -WINSOR * spread, WINSOR * spread) * scale) ** 2).sum(1))
 
 

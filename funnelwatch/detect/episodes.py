@@ -161,6 +161,7 @@ def _describe(state: Rows, row: int, unsettled: Floats, view: View) -> Anomaly:
     trials = max(float(trials), 1e-9)
     log_interval = view.cast.log_interval
     state["log_p"][row] = min(state["log_p"][row], view.fused.log_p[row])
+    shared = np.log(max(int(view.named.sum()), 1))  # k series off together need a k-th of the evidence each
     phi = float(view.cast.phi[row])
     if view.cast.laid.binomial[row]:
         low, high = rate_interval(float(hits), trials, phi)
@@ -175,7 +176,7 @@ def _describe(state: Rows, row: int, unsettled: Floats, view: View) -> Anomaly:
         observed=float(hits) / trials,
         interval=(low, high),
         effect=float(hits / max(expected, 1e-9) - 1),
-        probability=float(fuse.probability(state["log_p"][row], log_interval[row])),
+        probability=float(fuse.probability(state["log_p"][row], log_interval[row] - shared)),
         missing=float(expected - hits),
         trials=trials,
         kind={"errors": "error", "volume": "volume"}.get(view.cast.keys[row].metric, "rate"),  # type: ignore[arg-type]

@@ -16,6 +16,8 @@ from funnelwatch.detect.expect import Expecter, expecter
 #: Streams that get half of the false-alarm budget between them: the headline steps and their largest cohorts.
 CRITICAL = 20
 MINUTES_A_DAY = 1440
+#: How levels wobble is known from other shops as well: worth so many days in the tail of Student's t.
+DAYS_KNOWN = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,8 +56,11 @@ def roster(keys: tuple[SeriesKey, ...], baseline: Baseline, per_week: float) -> 
     row = rows[pick]
     chosen = tuple(keys[index] for index in pick)
     log_interval = spend(_critical(chosen, baseline.hits_a_day[row]), per_week)
-    # the level itself may be off for a day at a time: forgive as much as happens once per interval
-    deviations = special.ndtri_exp(np.minimum(np.log(MINUTES_A_DAY) - log_interval, np.log(0.5)))
+    # the level itself may be off for a day at a time: forgive as much as happens once per interval, the more the fewer days are known
+    chance = np.minimum(np.exp(np.log(MINUTES_A_DAY) - log_interval), 0.5)
+    days = baseline.days[row]
+    forgiven = special.stdtrit(days + DAYS_KNOWN, 1 - chance) * baseline.daily[row] * np.sqrt(1 + 1 / np.maximum(days, 1))
+    deviations = special.ndtri(1 - chance)
     return Roster(
         window_keys=keys,
         baseline=baseline,
@@ -68,8 +73,8 @@ def roster(keys: tuple[SeriesKey, ...], baseline: Baseline, per_week: float) -> 
         log_interval=log_interval,
         phi=baseline.phi[row],
         hourly2=baseline.hourly[row] ** 2,
-        daily2=baseline.daily[row] ** 2,
-        margin=np.clip(-deviations * baseline.daily[row], 0.0, 0.95),
+        daily2=np.where(deviations > 0, forgiven / np.maximum(deviations, 1e-9), baseline.daily[row]) ** 2,
+        margin=np.clip(forgiven, 0.0, 0.95),
     )
 
 

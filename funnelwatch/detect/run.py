@@ -70,11 +70,10 @@ def judge(
     known_until = minute if known_until is None else min(known_until, minute)
     until = min(minute - lag, known_until)
     rows, begun = _resume(state, cast, until, len(window.minutes))
-    last = LONGEST + minute - begun - 1
-    part = slice(-(last + cast.laid.pmf.shape[1]), None)
-    trials, hits = window.trials[:, part][cast.pick], window.hits[:, part][cast.pick]
-    whole = cast.laid.over(trials, hits, window.minutes[part], minute, last)
-    seen = sight.hide(whole, trials, rows["open.blind"], known_until, cast.laid)
+    trials, hits = window.trials[cast.pick], window.hits[cast.pick]
+    whole = cast.laid.over(trials, hits, window.minutes, minute, LONGEST + minute - begun - 1)
+    stopped = sight.stops(trials, hits, cast.laid)[-len(whole.minutes) :]
+    seen = sight.hide(whole, stopped, rows["open.blind"], known_until, cast.laid)
     ticks = _ticks(cast, rows, seen)
     settled_rows = rows
     for now in range(begun + 1, minute):

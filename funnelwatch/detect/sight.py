@@ -10,21 +10,20 @@ from funnelwatch.detect.expect import LONGEST, Expectation, Expecter
 
 #: Minutes known to less than this share are not judged yet.
 TOO_FRESH = 0.5
-#: A run of minutes without any event, of any series, in which this many hits were due is a stop of the stream (chance exp(-7)).
-HITS_DUE = 7.0
+#: A run of minutes without any event, of any series, in which this many were due is a stop of the stream (chance exp(-9)).
+EVENTS_DUE = 9.0
 #: Share of delayed conversions that must be through before rates count again after a stop: their trials were not seen.
-THROUGH = 0.95
+THROUGH = 0.98
 
 
-def hide(seen: Expectation, trials: Floats, blind: NDArray[np.int64], known_until: int, laid: Expecter) -> Expectation:
-    """`seen` with zeros where a series may not be judged. Stops hide rates, not volumes.
+def hide(seen: Expectation, stopped: NDArray[np.bool_], blind: NDArray[np.int64], known_until: int, laid: Expecter) -> Expectation:
+    """`seen` with zeros where a series may not be judged. Stops (K,) hide rates, not volumes.
 
-    `trials`: (U, K or more) trials of the same minutes and before. `blind`: (U,) last minute before each one's recovery.
+    `blind`: (U,) last minute before each one's recovery.
     """
     hidden = ((seen.completeness < TOO_FRESH) | (seen.minutes > known_until))[None, :]
     if blind.max(initial=-1) >= seen.minutes[0]:
         hidden = hidden | (seen.minutes <= blind[:, None])
-    stopped = _stopped(seen, trials, laid)
     if stopped.any():
         hidden = hidden | (stopped & ~laid.volume[:, None])
     if not hidden.any():
@@ -40,19 +39,21 @@ def hide(seen: Expectation, trials: Floats, blind: NDArray[np.int64], known_unti
     )
 
 
-def _stopped(seen: Expectation, trials: Floats, laid: Expecter) -> NDArray[np.bool_]:
-    """(K,) minutes of a stop, and those after it in which conversions of unseen trials still arrive."""
-    stopped = np.zeros(len(seen.minutes), bool)
-    nothing = (seen.hits.sum(axis=0) == 0) & (trials[~laid.volume, -len(stopped) :].sum(axis=0) == 0)
-    if not nothing.any() or not len(seen.hits):
+def stops(trials: Floats, hits: Floats, laid: Expecter) -> NDArray[np.bool_]:
+    """(W,) minutes of a stop of the whole stream, and those after it in which conversions of unseen trials still arrive.
+
+    `trials`, `hits`: (U, W). What was due is judged by the busiest series over the rest of the window.
+    """
+    stopped = np.zeros(hits.shape[1], bool)
+    events = hits + np.where(laid.volume[:, None], 0.0, trials)
+    busiest = events[int(np.argmax(events.sum(axis=1)))] if len(events) else np.zeros(0)
+    if not (busiest == 0).any():
         return stopped
-    due = seen.expected.sum(axis=0) / max(len(seen.hits), 1)  # mean over series: cohorts count the same people again
-    # conversions of people seen before the stop dry up during it, so what is due comes from volumes where there are any
-    if laid.volume.any():
-        due = seen.expected[laid.volume].max(axis=0)
-    edges = np.flatnonzero(np.diff(np.concatenate([[0], nothing.astype(np.int8), [0]])))
+    nothing = (events.sum(axis=0) == 0).astype(np.int8)
+    edges = np.flatnonzero(np.diff(np.concatenate([[0], nothing, [0]])))
     slowest = max(int(np.searchsorted(np.cumsum(pmf), THROUGH)) for pmf in laid.pmf)
     for start, end in zip(edges[::2], edges[1::2], strict=True):
-        if due[start:end].sum() >= HITS_DUE:
+        due = busiest.sum() / max(len(stopped) - (end - start), 1) * (end - start)
+        if due >= EVENTS_DUE:
             stopped[start : end + slowest if end < len(stopped) else end] = True
     return stopped
