@@ -76,3 +76,16 @@ def _check(known: list[Migration], applied: dict[int, tuple[str, str]]) -> None:
             raise SchemaError(f"The event store has schema {name}, newer than this version of FunnelWatch. Upgrade FunnelWatch.")
         if by_id[number].checksum != checksum:
             raise SchemaError(f"Migration {name} was changed after it was applied. Restore the file; make a new migration instead.")
+
+
+def current(client: Client) -> str:
+    """Today's schema as the engine states it, one statement a table, by name: what `schema/current.sql` holds."""
+    names = re.findall(r"^CREATE (?:TABLE|MATERIALIZED VIEW) (\w+)", "\n".join(m.sql for m in migrations()), re.M)
+    rows = client.query(
+        """
+        SELECT formatQuery(replaceOne(create_table_query, concat(currentDatabase(), '.'), '')) FROM system.tables
+        WHERE database = currentDatabase() AND name IN {names:Array(String)} ORDER BY name
+        """,
+        {"names": names},
+    )
+    return "".join(f"{statement};\n\n" for (statement,) in rows)

@@ -1,0 +1,237 @@
+CREATE TABLE cohort_values
+(
+    `project_id` UInt32,
+    `funnel_id` UInt32,
+    `run_id` LowCardinality(String),
+    `from_minute` UInt32,
+    `dims` LowCardinality(String),
+    `value` String,
+    `sessions` UInt64
+)
+ENGINE = ReplacingMergeTree
+ORDER BY (project_id, funnel_id, run_id, from_minute, dims, value)
+SETTINGS index_granularity = 8192;
+
+CREATE TABLE detector_states
+(
+    `project_id` UInt32,
+    `run_id` String,
+    `name` LowCardinality(String),
+    `version` UInt32,
+    `at` DateTime64(3, 'UTC'),
+    `state` String CODEC(ZSTD(3))
+)
+ENGINE = ReplacingMergeTree(at)
+ORDER BY (project_id, run_id, name, version)
+SETTINGS index_granularity = 8192;
+
+CREATE TABLE event_minute
+(
+    `project_id` UInt32,
+    `funnel_id` UInt32,
+    `funnel_version` UInt32,
+    `run_id` LowCardinality(String),
+    `version` UInt64,
+    `minute` UInt32 CODEC(Delta(4), ZSTD(1)),
+    `step` UInt8,
+    `name` LowCardinality(String),
+    `error_code` LowCardinality(String),
+    `currency` LowCardinality(String),
+    `dims` LowCardinality(String),
+    `value` LowCardinality(String),
+    `lag` UInt16,
+    `events` UInt32,
+    `sessions` UInt32,
+    `orders` UInt32,
+    `units` UInt32,
+    `revenue` Decimal(18, 4),
+    `latency` AggregateFunction(quantilesDD(0.01, 0.5, 0.95), Float64)
+)
+ENGINE = MergeTree
+PARTITION BY intDiv(minute, 43200)
+ORDER BY (project_id, funnel_id, funnel_version, run_id, intDiv(minute, 60), dims, value, name, step, minute, version)
+SETTINGS index_granularity = 8192;
+
+CREATE TABLE events
+(
+    `project_id` UInt32,
+    `message_id` String,
+    `name` LowCardinality(String),
+    `ts` DateTime64(3, 'UTC') CODEC(DoubleDelta, ZSTD(1)),
+    `received_at` DateTime64(3, 'UTC') CODEC(Delta(8), ZSTD(1)),
+    `skew_ms` Int32,
+    `time_mark` LowCardinality(String),
+    `visitor_id` String,
+    `user_id` String,
+    `session_id` String,
+    `channel` LowCardinality(String),
+    `library` LowCardinality(String),
+    `test` Bool,
+    `bot` Bool,
+    `device` LowCardinality(String),
+    `os` LowCardinality(String),
+    `os_version` LowCardinality(String),
+    `browser` LowCardinality(String),
+    `browser_version` LowCardinality(String),
+    `country` LowCardinality(String),
+    `region` LowCardinality(String),
+    `source` LowCardinality(String),
+    `medium` LowCardinality(String),
+    `campaign` LowCardinality(String),
+    `app_version` LowCardinality(String),
+    `consent` LowCardinality(String),
+    `variants` Array(LowCardinality(String)),
+    `page_path` String,
+    `referrer` LowCardinality(String),
+    `currency` LowCardinality(String),
+    `value` Nullable(Decimal(18, 4)),
+    `order_id` String,
+    `category` LowCardinality(String),
+    `coupon` LowCardinality(String),
+    `payment_provider` LowCardinality(String),
+    `payment_method` LowCardinality(String),
+    `shipping_method` LowCardinality(String),
+    `stock_state` LowCardinality(String),
+    `error_code` LowCardinality(String),
+    `duration_ms` Nullable(Float64),
+    `item_sku` Array(String),
+    `item_category` Array(LowCardinality(String)),
+    `item_quantity` Array(Int32),
+    `item_price` Array(Nullable(Decimal(18, 4))),
+    `properties` String CODEC(ZSTD(3)),
+    `retention_days` UInt16,
+    `inserted_at` DateTime64(3, 'UTC') DEFAULT now64(3, 'UTC') CODEC(Delta(8), ZSTD(1)),
+    INDEX inserted inserted_at TYPE minmax GRANULARITY 1
+)
+ENGINE = ReplacingMergeTree
+PARTITION BY (retention_days, toYYYYMM(ts))
+ORDER BY (project_id, toStartOfHour(ts), visitor_id, ts, message_id)
+TTL toDateTime(ts) + toIntervalDay(retention_days)
+SETTINGS ttl_only_drop_parts = 1, non_replicated_deduplication_window = 1000, index_granularity = 8192;
+
+CREATE TABLE funnel_minute
+(
+    `project_id` UInt32,
+    `funnel_id` UInt32,
+    `funnel_version` UInt32,
+    `run_id` LowCardinality(String),
+    `version` UInt64,
+    `minute` UInt32 CODEC(Delta(4), ZSTD(1)),
+    `step` UInt8,
+    `dims` LowCardinality(String),
+    `value` LowCardinality(String),
+    `lag` UInt16,
+    `delay` UInt16,
+    `entered` UInt32
+)
+ENGINE = MergeTree
+PARTITION BY intDiv(minute, 43200)
+ORDER BY (project_id, funnel_id, funnel_version, run_id, intDiv(minute, 60), dims, value, step, minute, version)
+SETTINGS index_granularity = 8192;
+
+CREATE TABLE ingest_recent
+(
+    `project_id` UInt32,
+    `at` DateTime64(3, 'UTC'),
+    `message_id` String,
+    `name` String,
+    `outcome` LowCardinality(String),
+    `notes` String,
+    `scrubbed` String,
+    `stored_at` DateTime('UTC') DEFAULT now('UTC')
+)
+ENGINE = MergeTree
+PARTITION BY toStartOfHour(stored_at)
+ORDER BY (project_id, at)
+TTL stored_at + toIntervalHour(1)
+SETTINGS ttl_only_drop_parts = 1, non_replicated_deduplication_window = 1000, index_granularity = 8192;
+
+CREATE TABLE journey
+(
+    `project_id` UInt32,
+    `funnel_id` UInt32,
+    `funnel_version` UInt32,
+    `run_id` LowCardinality(String),
+    `version` UInt64,
+    `minute` UInt32 CODEC(Delta(4), ZSTD(1)),
+    `multi` LowCardinality(String),
+    `multi_value` LowCardinality(String),
+    `session` UInt64,
+    `visitor_id` String,
+    `step` UInt8,
+    `name` LowCardinality(String),
+    `at` DateTime64(3, 'UTC') CODEC(Delta(8), ZSTD(1)),
+    `known_at` DateTime64(3, 'UTC') CODEC(Delta(8), ZSTD(1)),
+    `prev_at` DateTime64(3, 'UTC') CODEC(Delta(8), ZSTD(1)),
+    `first_at` DateTime64(3, 'UTC') CODEC(Delta(8), ZSTD(1)),
+    `error_code` LowCardinality(String),
+    `order_id` String,
+    `value` Decimal(18, 4),
+    `units` UInt32,
+    `duration_ms` Nullable(Float64),
+    `device` LowCardinality(String),
+    `os` LowCardinality(String),
+    `os_version` LowCardinality(String),
+    `browser` LowCardinality(String),
+    `browser_version` LowCardinality(String),
+    `country` LowCardinality(String),
+    `region` LowCardinality(String),
+    `source` LowCardinality(String),
+    `medium` LowCardinality(String),
+    `campaign` LowCardinality(String),
+    `app_version` LowCardinality(String),
+    `consent` LowCardinality(String),
+    `landing_page` LowCardinality(String),
+    `new_or_returning` LowCardinality(String),
+    `payment_provider` LowCardinality(String),
+    `payment_method` LowCardinality(String),
+    `shipping_method` LowCardinality(String),
+    `coupon` LowCardinality(String),
+    `stock_state` LowCardinality(String),
+    `currency` LowCardinality(String)
+)
+ENGINE = MergeTree
+PARTITION BY intDiv(minute, 43200)
+ORDER BY (project_id, funnel_id, funnel_version, run_id, intDiv(minute, 60), multi, version, minute, session)
+SETTINGS index_granularity = 8192;
+
+CREATE TABLE rollup_minutes
+(
+    `project_id` UInt32,
+    `funnel_id` UInt32,
+    `funnel_version` UInt32,
+    `run_id` LowCardinality(String),
+    `minute` UInt32,
+    `version` UInt64
+)
+ENGINE = ReplacingMergeTree(version)
+PARTITION BY intDiv(minute, 43200)
+ORDER BY (project_id, funnel_id, funnel_version, run_id, minute)
+SETTINGS index_granularity = 8192;
+
+CREATE TABLE visitors
+(
+    `project_id` UInt32,
+    `visitor_id` String,
+    `first_ts` SimpleAggregateFunction(min, DateTime64(3, 'UTC'))
+)
+ENGINE = AggregatingMergeTree
+ORDER BY (project_id, visitor_id)
+SETTINGS index_granularity = 8192;
+
+CREATE MATERIALIZED VIEW visitors_from_events TO default.visitors
+(
+    `project_id` UInt32,
+    `visitor_id` String,
+    `first_ts` DateTime64(3, 'UTC')
+)
+AS SELECT
+    project_id,
+    if(visitor_id != '', visitor_id, user_id) AS visitor_id,
+    min(ts) AS first_ts
+FROM default.events
+WHERE (NOT bot) AND (NOT test) AND (channel != 'server')
+GROUP BY
+    project_id,
+    visitor_id;
+
