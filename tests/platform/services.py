@@ -6,6 +6,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -74,10 +75,10 @@ def _give_away(folder: Path) -> list[str]:
 
 
 @contextmanager
-def _running(command: list[str], folder: Path) -> Iterator[None]:
+def _running(command: list[str], folder: Path, cwd: Path = Path("/")) -> Iterator[None]:
     # Beside the data, not to a pipe: nobody reads a pipe while the tests run.
     with (folder / "log").open("wb") as log:
-        process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, cwd="/")
+        process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, cwd=cwd)
     try:
         yield
     finally:
@@ -95,3 +96,20 @@ def _wait(ready: Callable[[], object], not_yet: type[Exception]) -> None:
             if time.monotonic() > deadline:
                 raise
             time.sleep(0.1)
+
+
+@contextmanager
+def clickhouse(folder: Path, port: int) -> Iterator[str]:
+    """Today's ClickHouse engine over the native protocol, as a process of its own on `folder`; yields its URL."""
+    code = (
+        "import sys, signal\nfrom funnelwatch.store.embedded import ChdbClient\n"
+        "from tests.store.native_server import NativeServer\n"
+        "server = NativeServer(ChdbClient(sys.argv[1]), int(sys.argv[2]))\n"
+        "signal.signal(signal.SIGINT, lambda *_: sys.exit())\n"
+        "server.serve_forever()"
+    )
+    folder.mkdir(exist_ok=True)
+    root = Path(__file__).parents[2]
+    with _running([sys.executable, "-c", code, str(folder / "chdb"), str(port)], folder, cwd=root):
+        _wait(lambda: socket.create_connection(("127.0.0.1", port), timeout=1).close(), OSError)
+        yield f"clickhouse://default@127.0.0.1:{port}/default"

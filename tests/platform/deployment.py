@@ -1,0 +1,82 @@
+"""Server mode as docker-compose.yml has it, without the containers: web, worker and beat as processes, servers beside them."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+
+from tests.platform.processes import START_SECONDS, wait_until
+from tests.platform.services import free_port, postgresql, redis_server
+
+ROOT = Path(__file__).parents[2]
+
+
+@dataclass
+class Deployment:
+    """A running installation: `environment` is what commands need to reach its servers."""
+
+    environment: Mapping[str, str]
+    url: str
+    logs: Path
+
+    def log(self, name: str) -> str:
+        """What `web`, `worker` or `beat` has said."""
+        return (self.logs / f"{name}.log").read_text()
+
+
+@contextmanager
+def deployment(data: Path, clickhouse_url: str, **extra: str) -> Iterator[Deployment]:
+    """Redis, PostgreSQL, and the three processes on top; ClickHouse is the caller's, and need not run yet."""
+    data.mkdir(parents=True, exist_ok=True)
+    with ExitStack() as stack:
+        environment = {
+            "CLICKHOUSE_URL": clickhouse_url,
+            "CELERY_BROKER_URL": stack.enter_context(redis_server()),
+            "DATABASE_URL": stack.enter_context(postgresql()),
+            "FUNNELWATCH_SECRET_KEY": "for tests only, for tests only, for tests only",
+            "FUNNELWATCH_DATA": str(data),
+            **extra,
+        }
+        migrate = subprocess.run([_program("funnelwatch"), "init", "--project", "shop"], env=os.environ | environment)
+        assert migrate.returncode == 0
+        port = free_port()
+        celery = [_program("celery"), "-A", "funnelwatch"]
+        for name, command in {
+            "web": [_program("uvicorn"), "funnelwatch.asgi:application", "--port", str(port), "--no-access-log"],
+            "worker": [*celery, "worker", "--loglevel", "INFO", "--concurrency", "1"],
+            "beat": [*celery, "beat", "--loglevel", "INFO", "--pidfile="],
+        }.items():
+            stack.enter_context(_process(command, environment, data / f"{name}.log"))
+        running = Deployment(environment, f"http://127.0.0.1:{port}", data)
+        wait_until(lambda: _answers(running.url), START_SECONDS, lambda: running.log("web"))
+        yield running
+
+
+@contextmanager
+def _process(command: list[str], environment: Mapping[str, str], log: Path) -> Iterator[None]:
+    with log.open("wb") as output:
+        process = subprocess.Popen(command, env=os.environ | environment, cwd=ROOT, stdout=output, stderr=output)
+    try:
+        yield
+    finally:
+        process.terminate()
+        try:
+            process.wait(20)
+        except subprocess.TimeoutExpired:
+            process.kill()
+
+
+def _program(name: str) -> str:
+    return str(Path(sys.executable).with_name(name))
+
+
+def _answers(url: str) -> bool:
+    try:
+        return httpx.get(f"{url}/healthz").status_code == 200
+    except httpx.TransportError:
+        return False

@@ -1,0 +1,44 @@
+"""Separate processes, PostgreSQL, Redis and ClickHouse over its native protocol."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import httpx
+
+from funnelwatch.store.client import StoreError
+from funnelwatch.store.server import NativeClient
+from tests.platform.deployment import deployment
+from tests.platform.processes import result, wait_until
+from tests.platform.services import clickhouse, free_port
+
+
+def test_events_sent_while_clickhouse_is_down_are_stored_when_it_comes_and_the_worker_ticks(tmp_path: Path) -> None:
+    port = free_port()
+    with deployment(tmp_path / "var", f"clickhouse://default@127.0.0.1:{port}/default") as running:
+        key = result("init", "--project", "second", data=tmp_path / "var", **_given(running.environment))["write_key"]
+        names = ("Product Viewed", "Product Added")  # two steps: a funnel to watch
+        events = [{"type": "track", "event": names[n % 2], "messageId": f"m{n}", "anonymousId": "ann"} for n in range(20)]
+        wait_until(lambda: _send(running.url, key, events) == 200, 10, lambda: running.log("web"))
+        with clickhouse(tmp_path / "clickhouse", port) as url:
+            store = NativeClient(url)
+            wait_until(lambda: _count(store) == 20, 60, lambda: running.log("web"))
+            wait_until(lambda: "funnelwatch.tasks.tick[" in running.log("worker") and "succeeded" in running.log("worker"), 60)
+            wait_until(lambda: store.query("SELECT count() FROM detector_states").scalar() > 0, 60, lambda: running.log("worker"))
+            checks = result("doctor", data=tmp_path / "var", **_given(running.environment))["checks"]
+            assert all(check["ok"] for check in checks)
+            store.close()
+
+
+def _given(environment: Mapping[str, str]) -> dict[str, str]:
+    return {name: value for name, value in environment.items() if name != "FUNNELWATCH_DATA"}
+
+
+def _send(url: str, key: str, events: list[dict]) -> int:
+    return httpx.post(f"{url}/v1/batch", json={"batch": events, "writeKey": key}).status_code
+
+
+def _count(store: NativeClient) -> int:
+    try:
+        return int(store.query("SELECT count() FROM events FINAL").scalar())
+    except StoreError:  # the table is not there yet
+        return 0
