@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from funnelwatch.core.series import Floats, SeriesHistory, SeriesKey
 from funnelwatch.core.stats.shrink import prior_strength, shrink
-from funnelwatch.detect import delays, dispersion, season, tree
+from funnelwatch.detect import delays, dispersion, level, season, tree
 from funnelwatch.detect.pack import keys_from_json, keys_to_json, pack, unpack
 
 #: Weight of an hour of history halves every so many hours: a week old counts half, so a slow change is followed in days.
@@ -91,13 +91,16 @@ def fit(history: SeriesHistory) -> Baseline:
     parent = tree.parents(history.keys, history.trials.sum(1))
     group = tree.groups(history.keys)
     pmf, family = delays.families(history.keys, history.delays, parent)
+    depth = np.array([len(key.cohort.entries) for key in history.keys], dtype=np.int64).reshape(len(history.keys))
     age = history.hours[-1] - history.hours if len(history.hours) else history.hours
     weight = np.where(learn, 0.5 ** (age / HALF_LIFE), 0.0)
     rate = _rates(history.keys, history.hours, trials * weight, hits * weight, parent, group)
 
     expected = trials * rate[:, history.hours % season.WEEK]
+    ahead, now = level.follow(hits, expected, learn, parent, depth)
+    expected, rate = expected * ahead, rate * now[:, None]
     binomial = _is(history.keys, "conversion")[:, None]
-    noise = np.where(binomial, expected * (1 - np.minimum(rate[:, history.hours % season.WEEK], 0.999)), expected)
+    noise = np.where(binomial, expected * np.maximum(1 - rate[:, history.hours % season.WEEK], 0.001), expected)
     learned = (learn & (trials > 0)).sum(axis=1)
     prior = np.array([DAILY_PRIOR.get(key.metric, 0.3) for key in history.keys]).reshape(len(history.keys))
     floor = prior * np.sqrt(DAILY_WORTH / (learned / 24 + DAILY_WORTH))
@@ -107,7 +110,7 @@ def fit(history: SeriesHistory) -> Baseline:
     return Baseline(
         keys=history.keys,
         fitted_hour=int(history.hours[-1]) if len(history.hours) else 0,
-        rate=rate,
+        rate=np.where(binomial, np.minimum(rate, 0.999), rate),
         hits_a_day=hits_a_day,
         trials_a_day=trials_a_day,
         usable=_usable(history.keys, hits_a_day, trials_a_day, learned),
@@ -160,7 +163,7 @@ def _rates(
     """(S, 168) rates by hour of the week from weighted counts (S, H), parents first."""
     cell_trials, cell_hits = season.by_week(hours, trials), season.by_week(hours, hits)
     factors = np.ones((len(keys), season.WEEK))
-    level = np.zeros(len(keys))
+    mean = np.zeros(len(keys))
     depth = np.array([len(key.cohort.entries) for key in keys], dtype=np.int64).reshape(len(keys))
     for number in np.unique(group):
         members = np.flatnonzero(group == number)
@@ -168,14 +171,14 @@ def _rates(
             rows = members[depth[members] == generation]
             above = parent[rows]
             all_trials, all_hits = cell_trials[rows].sum((1, 2)), cell_hits[rows].sum((1, 2))
-            level[rows] = _levels(keys[members[0]].metric, all_trials, all_hits, level[above], above >= 0)
+            mean[rows] = _levels(keys[members[0]].metric, all_trials, all_hits, mean[above], above >= 0)
             factors[rows] = np.where((above >= 0)[:, None], factors[above], 1.0)
             for fold in (season.DAY, season.WEEK):
-                expected = cell_trials[rows] * (level[rows, None] * factors[rows])[:, None]
+                expected = cell_trials[rows] * (mean[rows, None] * factors[rows])[:, None]
                 factors[rows] *= season.pattern(cell_hits[rows], expected, fold)
-            expected = (cell_trials[rows] * (level[rows, None] * factors[rows])[:, None]).sum((1, 2))
-            factors[rows] *= (level[rows] * all_trials / np.maximum(expected, 1e-12)).clip(0.5, 2.0)[:, None]
-    rate = level[:, None] * factors
+            expected = (cell_trials[rows] * (mean[rows, None] * factors[rows])[:, None]).sum((1, 2))
+            factors[rows] *= (mean[rows] * all_trials / np.maximum(expected, 1e-12)).clip(0.5, 2.0)[:, None]
+    rate = mean[:, None] * factors
     return np.where(_is(keys, "conversion")[:, None], np.minimum(rate, 0.999), rate)
 
 

@@ -11,8 +11,10 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
 
-#: A deviation beyond this many standard deviations is cut to it: an unnoticed incident must not widen the limits.
-WINSOR = 3.5
+#: A deviation beyond this many standard deviations is cut to it (Huber): days nobody called an incident must not widen the limits.
+WINSOR = 1.5
+#: What the cut leaves of a normal's variance: E[min(z^2, 1.5^2)].
+LEFT_BY_CUT = 0.7784
 #: Below this many expected hits an hour, extra noise is taken for bursts (phi), above it for wobble of the level.
 WOBBLE_FROM = 20.0
 
@@ -61,7 +63,7 @@ def _winsorised(residual: Floats, variance: Floats, due: Floats) -> Floats:
     seen = due > 0
     typical = np.array([np.median(row[there]) if there.any() else 0.0 for row, there in zip(np.abs(z), seen, strict=True)])
     spread = np.maximum(typical.reshape(len(z)) / 0.6745, 1.0)[:, None]
-    return np.asarray(((np.clip(z, -WINSOR * spread, WINSOR * spread) * scale) ** 2).sum(1))
+    return np.asarray(((np.clip(z, -WINSOR * spread, WINSOR * spread) * scale) ** 2).sum(1) / LEFT_BY_CUT)
 
 
 def _doubt(due: Floats) -> Floats:

@@ -1,6 +1,6 @@
 """Many detectors, one word per series: a bound on its false-alarm rate, and from that a probability."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -52,8 +52,3 @@ def _signal(name: str, result: Scores, row: int, log_interval: float, minute: in
         direction="down" if result.direction[row] < 0 else "up",
         minute=minute,
     )
-
-
-def strongest(found: Sequence[Signal]) -> Signal:
-    """The signal with the smallest p."""
-    return min(found, key=lambda signal: signal.p_value)

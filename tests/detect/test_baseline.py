@@ -99,3 +99,15 @@ def test_the_arrival_curve_tells_what_share_of_a_minute_is_known() -> None:
     assert completeness(curve, np.array([-1, 0, 1, 2, 9])).tolist() == pytest.approx([0, 0.8, 0.95, 1, 1])
     assert settling_minutes(curve) == 2
     assert settling_minutes(arrival_curve(np.zeros(4))) == 0
+
+
+def test_a_level_that_changed_for_good_is_followed_within_a_week() -> None:
+    rates = np.where(np.arange(28 * 24) < 21 * 24, 0.5, 0.4)[None]
+    baseline = fit(_history(rates, 500, 28 * 24))
+    assert np.abs(baseline.rate.mean(axis=1) - 0.4).max() < 0.025
+
+
+def test_a_few_odd_days_do_not_widen_the_limits() -> None:
+    rates = np.full((1, 28 * 24), 0.5)
+    rates[:, 10 * 24 : 12 * 24] = 0.2
+    assert fit(_history(rates, 1000, 28 * 24)).daily[0] < 0.06
