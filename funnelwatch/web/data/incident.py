@@ -10,6 +10,7 @@ from funnelwatch.incidents.models import Cause, Incident, TimelineEntry
 from funnelwatch.projects.models import Member
 from funnelwatch.web import format, words
 from funnelwatch.web.data import incident_chart, rows
+from funnelwatch.web.payloads import Loss
 
 #: What the machine signs timeline entries with.
 SYSTEM = "FunnelWatch"
@@ -24,6 +25,8 @@ def context(incident: Incident, user: AbstractBaseUser) -> dict[str, Any]:
     feedback = list(incident.feedback.select_related("user").order_by("at"))
     return {
         "incident": incident,
+        "now": clock.now(),
+        "certainty": f"over {format.percent(0.999)}" if incident.probability > 0.999 else format.percent(incident.probability),
         "cohort": words.cohort(incident.cohort),
         "step": words.step_range(incident.step),
         "what": rows.what(incident),
@@ -47,7 +50,7 @@ def context(incident: Incident, user: AbstractBaseUser) -> dict[str, Any]:
         "phases": _phases(incident, timeline),
         "timeline": _timeline(incident, ranked, timeline),
         "impact": _impact(incident),
-        "loss": (incident.chart or {}).get("loss"),
+        "loss": _loss(incident),
         "my_verdict": next((row.verdict for row in reversed(feedback) if row.user_id == user.pk), None),
         "verdicts": feedback,
         "verdict_choices": [(code, word, icon, key) for (code, word), icon, key in zip(words.VERDICTS.items(), ("check", "x", "calendar"), "123", strict=True)],
@@ -162,6 +165,12 @@ def _playbook(incident: Incident) -> dict[str, Any] | None:
         "steps": [{"row": step, "state": "done" if step.done_at else "now" if step.pk == now and incident.is_open else ""} for step in steps],
         "count": len(steps),
     }
+
+
+def _loss(incident: Incident) -> Loss | None:
+    """The curve of what was lost; None where nothing was, or it is not known."""
+    loss = (incident.chart or {}).get("loss")
+    return loss if loss and any(loss["lost"]) else None
 
 
 #: From which timeline kind to which a phase of the response runs, and its colour.

@@ -196,7 +196,10 @@
       const nodes = [mark];
       if (change.cause) {
         mark.classList.add('solid');
-        nodes.push(element('span', 'lbl ' + (left(change.at) > host.clientWidth * 0.6 ? 'l' : 'r'), change.title));
+        const onLeft = left(change.at) > host.clientWidth / 2;
+        const label = element('span', 'lbl ' + (onLeft ? 'l' : 'r'), change.title);
+        label.style.maxWidth = (onLeft ? left(change.at) - 14 : host.clientWidth - left(change.at) - 14) + 'px';
+        nodes.push(label);
       }
       return nodes;
     }, clock);
