@@ -19,7 +19,6 @@ Example of an incident chart:
 
 from typing import Literal, NotRequired, TypedDict
 
-
 #: Name and version under which the overview's JSON (UTF-8) is kept in `store.queries.states`.
 OVERVIEW = ("overview", 1)
 
