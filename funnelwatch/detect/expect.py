@@ -101,7 +101,7 @@ def expecter(baseline: Baseline, rows: NDArray[np.int64]) -> tuple[Expecter, NDA
     rows = rows[order]
     family = baseline.family[rows]
     starts = np.flatnonzero(np.diff(family, prepend=-1))
-    ends = np.append(starts[1:], len(rows))
+    ends = np.append(starts, len(rows))[1:]  # none where there are no rows
     metrics = [baseline.keys[row].metric for row in rows]
     laid = Expecter(
         rate=baseline.rate[rows],
