@@ -28,7 +28,7 @@ def contributions(table: SessionTable, seed: int = 0) -> tuple[Contribution, ...
 
     names = list(table.columns)
     features = np.column_stack([table.columns[name] for name in names])
-    model = HistGradientBoostingClassifier(max_iter=60, max_leaf_nodes=8, min_samples_leaf=20, random_state=seed)
+    model = HistGradientBoostingClassifier(max_iter=40, max_leaf_nodes=8, min_samples_leaf=20, random_state=seed)
     model.fit(features, table.converted)
     random = np.random.default_rng(seed)
     picked = [random.choice(side, min(SAMPLE, len(side)), replace=False) for side in (before, since)]

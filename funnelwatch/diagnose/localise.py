@@ -21,6 +21,8 @@ from funnelwatch.core.diagnosis import LeafTable
 MAX_DEPTH = 3
 #: Sessions' worth of overall rate added to each leaf's baseline; about the noise of a leaf seen for an hour.
 PRIOR_TRIALS = 20.0
+#: Dimensions combined: of 16 the others add half a second and no cause.
+AXES = 9
 #: Nats a further value of one dimension must win: one value is what people name (0: F1 0.61 on RS, 6: 0.69).
 WIDER_COST = 6.0
 #: A cohort that explains this share of the deficit needs no sibling values.
@@ -86,12 +88,17 @@ def _board(table: LeafTable) -> _Board:
 
 
 def _search(table: LeafTable, board: _Board, sign: float) -> Iterable[Located]:
-    """Every combination up to MAX_DEPTH of values that are themselves short; grouped by matrix bincounts."""
+    """Every combination up to MAX_DEPTH of values that are themselves short, over the AXES dimensions that tell most alone."""
     short = {axis: _short_values(table, board, axis, sign) for axis in range(len(table.dimensions))}
-    axes = [axis for axis, values in short.items() if values.size]
-    for depth in range(1, MAX_DEPTH + 1):
+    kept = {axis: np.isin(table.values[:, axis], values) for axis, values in short.items() if values.size}
+    single = {axis: list(_score_cuboid(table, board, (axis,), kept, sign)) for axis in kept}
+    strength = {axis: max((one.score for one in found), default=float("-inf")) for axis, found in single.items()}
+    axes = sorted(sorted(kept, key=lambda axis: -strength[axis])[:AXES])
+    for axis in axes:
+        yield from single[axis]
+    for depth in range(2, MAX_DEPTH + 1):
         for chosen in combinations(axes, depth):
-            yield from _score_cuboid(table, board, chosen, short, sign)
+            yield from _score_cuboid(table, board, chosen, kept, sign)
 
 
 def _short_values(table: LeafTable, board: _Board, axis: int, sign: float) -> NDArray[np.int64]:
@@ -106,9 +113,9 @@ def _short_values(table: LeafTable, board: _Board, axis: int, sign: float) -> ND
 
 
 def _score_cuboid(
-    table: LeafTable, board: _Board, axes: tuple[int, ...], short: dict[int, NDArray[np.int64]], sign: float
+    table: LeafTable, board: _Board, axes: tuple[int, ...], kept: dict[int, NDArray[np.bool_]], sign: float
 ) -> Iterable[Located]:
-    keep = np.all([np.isin(table.values[:, axis], short[axis]) for axis in axes], axis=0)
+    keep = np.all([kept[axis] for axis in axes], axis=0)
     if not keep.any():
         return
     sizes = [len(table.labels[axis]) for axis in axes]

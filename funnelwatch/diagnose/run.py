@@ -22,9 +22,15 @@ class Material:
 
 
 def diagnose(anomaly: Anomaly, table: LeafTable, changes: Sequence[Change], material: Material) -> Diagnosis:
-    """Localise the anomaly among the leaves of its step, rank the causes for that cohort and say what it costs."""
-    direction = "down" if anomaly.missing >= 0 else "up"
-    best, path = locate(table, direction)
+    """Localise the anomaly among the leaves of its step, rank the causes for that cohort and say what it costs.
+
+    A series that counts arrivals has no share to compare between leaves: it keeps its own cohort.
+    """
+    if anomaly.key.metric in ("conversion", "errors"):
+        best, path = locate(table, "down" if anomaly.missing >= 0 else "up")
+    else:
+        best = Located(anomaly.key.cohort, 1.0, anomaly.expected, anomaly.observed, anomaly.trials, 0.0)
+        path = (best,)
     onset = causes.Onset(
         clock.from_minute(anomaly.onset),
         clock.from_minute(anomaly.onset_interval[0]),

@@ -95,7 +95,8 @@ def _counts(key: SeriesKey, window: SeriesWindow, baseline: Baseline) -> Counts 
     seen = expect(baseline, one)
     if np.isnan(seen.expected).all():
         return None
-    return seen.due_trials[0], seen.hits[0], seen.expected[0], seen.variance[0]
+    phi = float(baseline.phi[baseline.rows((key,))[0]])
+    return seen.due_trials[0], seen.hits[0], seen.expected[0], seen.expected[0] * phi
 
 
 def _band(counts: Counts, shown: NDArray[np.bool_]) -> dict[str, list[float | None]]:

@@ -1,8 +1,9 @@
 """From the anomalies of one tick to findings: which of them are one fault, which cohort it hits, what caused it, what it costs."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from datetime import timedelta
+from functools import cache, partial
 
 import numpy as np
 
@@ -16,6 +17,7 @@ from funnelwatch.core.vocabulary import MULTI_DIMENSIONS
 from funnelwatch.detect.baseline import Baseline
 from funnelwatch.diagnose.impact import Loss
 from funnelwatch.diagnose.run import Material, diagnose
+from funnelwatch.incidents.matching import disjoint
 from funnelwatch.pipeline import charts
 from funnelwatch.pipeline.funnels import Watched
 from funnelwatch.projects.models import Project
@@ -30,6 +32,7 @@ BASE_DAYS = (1, 7, 28)
 BASE_TRIALS = 3_000.0
 #: An anomaly that keeps less than this many standard deviations outside the located cohort is a trace of the same fault.
 TRACE_Z = 3.0
+TRACE_SHARE = 0.5
 #: Minutes after an anomaly's first diagnosis at which it is diagnosed again: early numbers move fast.
 AGAIN_AFTER = (1, 2, 3, 5, 8, 12, 20, 30)
 AGAIN_EVERY = 30
@@ -38,15 +41,26 @@ CHANGES_BEFORE = timedelta(hours=24)
 
 @dataclass
 class Agenda:
-    """When each anomaly was first diagnosed, so that a tick looks only at what is new or due again."""
+    """When to diagnose: at once what is new, and what runs again at AGAIN_AFTER, since a diagnosis costs a thousand judgements."""
 
-    first: dict[object, int] = field(default_factory=dict)
+    since: int = -1
+    explained: tuple[Cohort, ...] = ()
 
     def due(self, anomalies: Sequence[Anomaly], minute: int) -> bool:
-        """Whether any of the anomalies is to be diagnosed at `minute`; forgets those that ended."""
-        self.first = {anomaly.key: self.first.get(anomaly.key, minute) for anomaly in anomalies}
-        ages = {minute - first for first in self.first.values()}
-        return any(age == 0 or age in AGAIN_AFTER or (age > AGAIN_AFTER[-1] and age % AGAIN_EVERY == 0) for age in ages)
+        """Whether to diagnose at `minute`. A new anomaly that may be a trace of what was found waits for the next turn."""
+        if not anomalies:
+            self.since, self.explained = -1, ()
+            return False
+        strange = any(all(disjoint(a.key.cohort, cohort) for cohort in self.explained) for a in anomalies)
+        if self.since < 0 or strange:
+            self.since = minute
+            return True
+        age = minute - self.since
+        return age in AGAIN_AFTER or (age > AGAIN_AFTER[-1] and age % AGAIN_EVERY == 0)
+
+    def found(self, findings: Sequence[Finding], anomalies: Sequence[Anomaly]) -> None:
+        """Note what the diagnosis covered: the cohorts named, and those of anomalies it left for later."""
+        self.explained = (*(f.diagnosis.cohort for f in findings), *(a.key.cohort for a in anomalies))
 
 
 @dataclass(frozen=True)
@@ -67,47 +81,51 @@ def find(desk: Desk, anomalies: Sequence[Anomaly], window: SeriesWindow) -> list
     findings: list[Finding] = []
     while left and len(findings) < MOST_FAULTS:
         chief, rest = left[0], left[1:]
-        period = _period(desk, chief)
-        table = _table(desk, period, chief)
-        diagnosis = diagnose(chief, table, _changes(desk, chief), _material(desk, chief, period, table))
+        period, table = _table(desk, chief)
+        worth = cache(partial(evidence.worth, desk.client, replace(period, error=""), currency=desk.project.currency))
+        diagnosis = diagnose(chief, table, _changes(desk, chief), _material(desk, chief, period, table, worth))
         traces = [other for other in rest if _is_trace(other, chief, diagnosis.cohort, table)]
-        worth = evidence.worth(desk.client, period, diagnosis.cohort, desk.project.currency)
         named = _named(chief, diagnosis.cohort, rest, table)
-        chart = charts.incident_chart(named, diagnosis.cohort, _chart_window(desk, named, diagnosis.cohort, window), desk.baseline, worth.mean)
+        shown = _chart_window(desk, named, diagnosis.cohort, window)
+        order_value = worth(diagnosis.cohort).mean if named.key.metric == "conversion" else 0.0
+        chart = charts.incident_chart(named, diagnosis.cohort, shown, desk.baseline, order_value)
         findings.append(Finding(funnel=desk.funnel.whole, anomaly=named, diagnosis=diagnosis, others=tuple(traces), chart=chart))
         left = [other for other in rest if other not in traces]
     return findings
 
 
-def _weight(anomaly: Anomaly) -> float:
-    """Surprise in standard deviations: how clearly off, so that the purest cohort speaks first and not the widest."""
+def _weight(anomaly: Anomaly) -> tuple[bool, float]:
+    """Lost conversions speak before errors and volumes: they are the harm. Then surprise in standard deviations: how clearly
+    off, so that the purest cohort speaks and not the widest."""
     due = max(anomaly.expected * anomaly.trials, 1.0)
-    return abs(anomaly.missing) / due**0.5
+    return anomaly.key.metric == "conversion", abs(anomaly.missing) / due**0.5
 
 
 def _multi(cohort: Cohort) -> str:
     return next((name for name in cohort.dimensions if name in MULTI_DIMENSIONS), "")
 
 
-def _period(desk: Desk, anomaly: Anomaly) -> Period:
+def _period(desk: Desk, anomaly: Anomaly, days: int) -> Period:
     key = anomaly.key
-    return Period(desk.funnel.collected, desk.run_id, key.step_from, key.step_to or key.step_from, 0, anomaly.onset, desk.minute, _multi(key.cohort))
+    return Period(
+        desk.funnel.collected, desk.run_id, key.step_from, key.step_to or key.step_from, max(anomaly.onset - days * 1440, 0),
+        anomaly.onset, desk.minute, _multi(key.cohort), key.error,
+    )  # fmt: skip
 
 
-def _table(desk: Desk, period: Period, anomaly: Anomaly) -> LeafTable:
-    """Leaves against the shortest base with enough sessions, scaled to the rate the baseline expects at this time of week."""
-    table = None
+def _table(desk: Desk, anomaly: Anomaly) -> tuple[Period, LeafTable]:
+    """The shortest base period with enough sessions, and its leaves scaled to what the baseline expects at this time of week."""
     for days in BASE_DAYS:
-        table = evidence.leaves(desk.client, replace(period, base_from=max(anomaly.onset - days * 1440, 0)))
+        period = _period(desk, anomaly, days)
+        table = evidence.leaves(desk.client, period)
         if table.base_trials.sum() >= BASE_TRIALS:
             break
-    assert table is not None
     inside = table.mask(anomaly.key.cohort)
     base = table.base_hits[inside].sum() / max(table.base_trials[inside].sum(), 1.0)
     if anomaly.key.metric != "conversion" or base <= 0:
-        return table
+        return period, table
     factor = float(np.clip(anomaly.expected / base, 0.5, 2.0))
-    return replace(table, base_hits=np.minimum(table.base_hits * factor, table.base_trials))
+    return period, replace(table, base_hits=np.minimum(table.base_hits * factor, table.base_trials))
 
 
 def _changes(desk: Desk, anomaly: Anomaly) -> list:
@@ -115,26 +133,26 @@ def _changes(desk: Desk, anomaly: Anomaly) -> list:
     return list(ledger.near(desk.project, onset - CHANGES_BEFORE, clock.now(), as_of=clock.now()))
 
 
-def _material(desk: Desk, anomaly: Anomaly, period: Period, table: LeafTable) -> Material:
-    base = replace(period, base_from=max(anomaly.onset - 1440, 0))
+def _material(desk: Desk, anomaly: Anomaly, period: Period, table: LeafTable, worth: Callable[[Cohort], Worth]) -> Material:
     return Material(
-        signatures=lambda cohort: evidence.signatures(desk.client, base, cohort),
-        loss=lambda cohort: _loss(
-            desk, anomaly, cohort, table, evidence.worth(desk.client, replace(period, base_from=max(anomaly.onset - 7 * 1440, 0)), cohort, desk.project.currency)
-        ),
-        sessions=lambda cohort: evidence.features(desk.client, base, cohort) if anomaly.key.metric == "conversion" else None,
+        signatures=lambda cohort: evidence.signatures(desk.client, period, cohort),
+        loss=lambda cohort: _loss(desk, anomaly, cohort, table, worth(cohort)),
+        sessions=lambda cohort: evidence.features(desk.client, period, cohort) if anomaly.key.metric == "conversion" else None,
     )
 
 
 def _loss(desk: Desk, anomaly: Anomaly, cohort: Cohort, table: LeafTable, worth: Worth) -> Loss:
-    """Conversions due and made in the located cohort since onset. Errors cost what they keep from converting: their step's loss."""
-    inside = table.mask(cohort)
-    rate = table.base_hits[inside].sum() / max(table.base_trials[inside].sum(), 1.0)
-    trials, hits = float(table.trials[inside].sum()), float(table.hits[inside].sum())
-    variance = (trials**2) * rate * (1.0 - min(rate, 1.0)) / max(float(table.base_trials[inside].sum()), 1.0)
+    """Conversions due and made in the located cohort since onset. Anything but a conversion has no conversions to lose yet."""
+    if anomaly.key.metric == "conversion":
+        inside = table.mask(cohort)
+        base = max(float(table.base_trials[inside].sum()), 1.0)
+        rate = float(table.base_hits[inside].sum()) / base
+        trials, hits = float(table.trials[inside].sum()), float(table.hits[inside].sum())
+    else:
+        base, rate, trials, hits = 1.0, 0.0, 0.0, 0.0
     return Loss(
-        expected=trials * float(rate),
-        expected_variance=float(variance),
+        expected=trials * rate,
+        expected_variance=trials**2 * rate * (1.0 - min(rate, 1.0)) / base,
         observed=hits,
         later_trials=worth.later_trials,
         later_hits=worth.later_hits,
@@ -147,22 +165,23 @@ def _loss(desk: Desk, anomaly: Anomaly, cohort: Cohort, table: LeafTable, worth:
 
 
 def _is_trace(other: Anomaly, chief: Anomaly, cohort: Cohort, table: LeafTable) -> bool:
-    """Whether what is off in `other` lies inside the located cohort: outside it the deficit is noise.
+    """Whether what is off in `other` is the located cohort's doing.
 
-    Steps further down starve when an upper one breaks, and errors rise where conversion falls: an anomaly at another step
-    is judged by its cohort alone.
+    At the same step: outside the cohort its deficit is noise, or the lesser part. Elsewhere (steps further down starve, errors
+    rise where conversion falls): the two groups are mostly the same shoppers, or one holds the other.
     """
-    mask = table.mask(other.key.cohort)
-    if not mask.any():
+    mask, named = table.mask(other.key.cohort), table.mask(cohort)
+    inside = mask & named
+    if not inside.any():
         return False
-    inside = mask & table.mask(cohort)
     if other.key.metric != "conversion" or other.key.step != chief.key.step:
-        share = table.trials[inside].sum() / max(table.trials[mask].sum(), 1.0)
-        return bool(share >= 0.5 or table.mask(other.key.cohort)[table.mask(cohort)].all())
+        common = table.trials[inside].sum()
+        return bool(common >= TRACE_SHARE * min(table.trials[mask].sum(), table.trials[named].sum()))
     rest = mask & ~inside
-    rate = table.base_hits / np.maximum(table.base_trials, 1.0)
-    due = float((table.trials * rate)[rest].sum())
-    return abs(due - float(table.hits[rest].sum())) / max(due, 1.0) ** 0.5 < TRACE_Z
+    due = table.trials * table.base_hits / np.maximum(table.base_trials, 1.0)
+    outside, within = (float((due - table.hits)[part].sum()) for part in (rest, inside))
+    noise = max(float(due[rest].sum()), 1.0) ** 0.5
+    return abs(outside) < TRACE_Z * noise or abs(outside) < abs(within)
 
 
 def _named(chief: Anomaly, cohort: Cohort, rest: Sequence[Anomaly], table: LeafTable) -> Anomaly:

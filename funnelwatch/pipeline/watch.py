@@ -47,9 +47,10 @@ class Watch:
         if self.state is not None and self.state.settled >= minute:
             return []
         self.state, anomalies = judge(self.state, baseline, window, minute)
-        if anomalies and self.agenda.due(anomalies, minute):
+        if self.agenda.due(anomalies, minute):
             desk = Desk(self.client, self.project, self.funnel, self.run_id, baseline, minute)
             findings = find(desk, anomalies, window)
+            self.agenda.found(findings, anomalies)
             with transaction.atomic():  # no alert goes out before its playbook is there
                 for incident in record.observe(self.project, self.run_id, findings, at, self.notify):
                     playbooks.attach(incident, at)

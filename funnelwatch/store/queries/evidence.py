@@ -25,7 +25,7 @@ SEARCHED = (
 NAMED = 40
 #: Features of the session model, and how many sessions of the cohort it learns from.
 FEATURES = ("os", "browser", "country", "campaign", "new_or_returning", "payment_provider", "payment_method", "shipping_method")
-SAMPLED = 20_000
+SAMPLED = 6_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +40,7 @@ class Period:
     onset: int
     until: int
     multi: str = ""
+    error: str = ""  # an error class: then what counts as a hit is that a session met it at the step
 
     @property
     def steps(self) -> tuple[int, int]:
@@ -53,7 +54,7 @@ class Period:
         k, k2 = self.steps
         return {
             **parameters(scope), "onset": self.onset, "step_from": k, "step_to": k2, "multi": self.multi,
-            "as_of": (self.until + 1) * 60_000, "errors": list(ERROR_EVENTS),
+            "as_of": (self.until + 1) * 60_000, "errors": list(ERROR_EVENTS), "error": self.error,
         }  # fmt: skip
 
 
@@ -66,7 +67,7 @@ def leaves(client: Client, period: Period) -> LeafTable:
     A session since the onset weighs as much as the share of conversions that come within its age, so young ones do not look lost.
     """
     dimensions = (*SEARCHED, period.multi) if period.multi else SEARCHED
-    columns = ", ".join(f"anyIf({_column(name)}, step = {{step_from:UInt8}}) AS d_{name}" for name in dimensions)
+    columns = ", ".join(f"anyIf({_column(name)}, name = '' AND step = {{step_from:UInt8}}) AS d_{name}" for name in dimensions)
     found = client.query(
         f"""
         SELECT {", ".join(f"d_{name}" for name in dimensions)}, greatest(toInt64({{to:UInt32}}) - 1 - entered, 0) AS age,
@@ -80,7 +81,7 @@ def leaves(client: Client, period: Period) -> LeafTable:
     width = len(dimensions)
     counts = np.array([row[width + 1 :] for row in found], dtype=np.float64).reshape(-1, 4)
     ages = np.array(found.columns[width], dtype=np.int64) if len(found) else np.zeros(0, np.int64)
-    curve = _converted_within(client, period)
+    curve = np.ones(1) if period.error else _converted_within(client, period)
     weight = curve[np.minimum(ages, len(curve) - 1)]
     counts[:, 2] *= np.maximum(weight, counts[:, 3] / np.maximum(counts[:, 2], 1.0))
     labels, codes = zip(*(_encode(found.columns[axis]) for axis in range(width)), strict=True) if len(found) else ((), ())
@@ -217,11 +218,13 @@ def _column(dimension: str) -> str:
 
 
 def _sessions(columns: str) -> str:
+    """One row a session that entered the step: its dimensions there, when, and whether it converted (or met the error)."""
     return f"""
-        SELECT {columns}, toInt64(minIf(minute, step = {{step_from:UInt8}})) AS entered,
-            countIf(step = {{step_to:UInt8}}) > 0 AS converted
-        FROM journey WHERE {_JOURNEY} AND name = '' AND step IN ({{step_from:UInt8}}, {{step_to:UInt8}})
-        GROUP BY session, multi_value, first_at HAVING countIf(step = {{step_from:UInt8}}) > 0"""
+        SELECT {columns}, toInt64(minIf(minute, name = '' AND step = {{step_from:UInt8}})) AS entered,
+            countIf(if({{error:String}} = '', name = '' AND step = {{step_to:UInt8}}, name = {{error:String}} AND step >= {{step_from:UInt8}})) > 0
+                AS converted
+        FROM journey WHERE {_JOURNEY} AND name IN ('', {{error:String}}) AND step >= {{step_from:UInt8}}
+        GROUP BY session, multi_value, first_at HAVING countIf(name = '' AND step = {{step_from:UInt8}}) > 0"""
 
 
 def _converted_within(client: Client, period: Period) -> NDArray[np.float64]:

@@ -78,7 +78,7 @@ class SeriesRows:
         for i in ranked:
             code, cohort = int(hashes[i]), names[i]
             keys += [SeriesKey("conversion", a, b, cohort) for a, b in self.funnel.pairs]
-            keys += [SeriesKey("volume", step, "", cohort) for step in steps]
+            keys += [SeriesKey("volume", step, "", cohort) for step in _volumes(steps, cohort)]
             keys += [
                 SeriesKey("errors", step, "".join(steps[k : k + 1]), cohort, error)
                 for k, step in enumerate(steps, 1)
@@ -166,3 +166,15 @@ def _cohort_names(client: Client, scope: Scope) -> dict[int, Cohort]:
 def known_by(minute: int | None) -> int:
     """The `as_of` parameter: everything known when there is no limit."""
     return 2**32 - 1 if minute is None else minute
+
+
+#: Dimensions whose shares of traffic are steady. Releases, campaigns and landing pages come and go by design, so the end
+#: of their traffic says nothing.
+STEADY = frozenset(("device", "os", "browser", "country", "region", "source", "medium"))
+
+
+def _volumes(steps: Sequence[str], cohort: Cohort) -> Sequence[str]:
+    """Steps whose volume is watched: all for everyone, the way in for steady cohorts; further down the rates say more."""
+    if not cohort.entries:
+        return steps
+    return steps[:1] if set(cohort.dimensions) <= STEADY else ()
