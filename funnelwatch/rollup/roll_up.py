@@ -6,7 +6,6 @@ late a shop's events arrive; the version makes any run repeatable. Leaf rows (`j
 that diagnosis and reports count from the same arrivals as the detector.
 """
 
-import secrets
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,7 +13,7 @@ from dataclasses import dataclass
 from funnelwatch.core.funnel import FunnelDef
 from funnelwatch.rollup.cohorts import DEFAULT_SETS, DimensionSet
 from funnelwatch.store.client import Client
-from funnelwatch.store.queries import dirty, journey, rollup_writes
+from funnelwatch.store.queries import dirty, journey, rollup_writes, sweep
 from funnelwatch.store.queries.dirty import Dirty
 from funnelwatch.store.queries.journey import Scope
 
@@ -53,7 +52,7 @@ def roll_up(
 
 
 def _roll_up_chunk(client: Client, scope: Scope, sets: Sequence[DimensionSet]) -> None:
-    version = (time.time_ns() // 1000 << 12) | secrets.randbelow(1 << 12)  # grows; a name, not a product time
+    version = rollup_writes.new_version()
     multi = {rollup_writes.multi_of(dims) for dims in sets} - {""}
     journey.insert(client, scope, version, sorted(multi))
     rollup_writes.insert_arrivals(client, scope, version, sets)
@@ -64,6 +63,16 @@ def _roll_up_chunk(client: Client, scope: Scope, sets: Sequence[DimensionSet]) -
 def dirty_minutes(client: Client, project_id: int, since_ms: int) -> Dirty:
     """The minutes events stored since the watermark `since_ms` may have changed, and the next watermark."""
     return dirty.minutes(client, project_id, since_ms)
+
+
+def prune(client: Client, project_id: int) -> int:
+    """Take out what replaced versions left behind, an hour after; returns the minutes swept. Meant to be called hourly."""
+    return sweep.prune(client, project_id)
+
+
+def forget_run(client: Client, project_id: int, run_id: str) -> None:
+    """Drop a replay's roll-ups before it is made again. Raises ValueError for the live ones ("")."""
+    sweep.forget_run(client, project_id, run_id)
 
 
 def ranges(minutes: Sequence[int]) -> list[tuple[int, int]]:

@@ -35,6 +35,7 @@ from funnelwatch.store.queries import (
     rollups,
     sessions,
     states,
+    sweep,
 )
 from funnelwatch.store.queries.evidence import Period
 from funnelwatch.store.queries.funnels import Span
@@ -105,6 +106,16 @@ def write_rollups(client: Client) -> Any:
     return {key.cohort.label() for key in found.keys}, float(found.hits.sum())
 
 
+def write_twice_and_sweep(client: Client) -> Any:
+    run_id = f"sweep-{type(client).__name__}"
+    for _ in range(2):
+        roll_up(client, FUNNEL, run_id, MINUTE, MINUTE + 10)
+    swept = sweep.prune(client, PROJECT, older_than_s=0)
+    left = float(rollups.window(client, FUNNEL, run_id, MINUTE + 9, 10).hits.sum())
+    sweep.forget_run(client, PROJECT, run_id)
+    return swept, left, rollups.window(client, FUNNEL, run_id, MINUTE + 9, 10).keys
+
+
 #: Question -> (the functions it calls, how to ask). Answers that are clocks are reduced to their shape.
 QUESTIONS: dict[str, tuple[tuple[Callable[..., Any], ...], Callable[[Client], Any]]] = {
     "shares": ((arrival.shares, arrival.curve), lambda c: (arrival.shares(c, FUNNEL, "", MINUTE, MINUTE + 120, MINUTE + 130), arrival.curve(c, FUNNEL, "", MINUTE + 120, 2))),
@@ -130,6 +141,7 @@ QUESTIONS: dict[str, tuple[tuple[Callable[..., Any], ...], Callable[[Client], An
     "recent": ((recent.insert, recent.latest), write_and_read_recent),
     "states": ((states.save, states.load, states.forget), write_and_read_states),
     "rollups": ((journey.insert, rollup_writes.insert_arrivals, rollup_writes.insert_events, rollup_writes.commit, rollup_writes.kept_values), write_rollups),
+    "sweep": ((sweep.prune, sweep.forget_run), write_twice_and_sweep),
     "window": ((rollups.window,), lambda c: rollups.window(c, FUNNEL, "", MINUTE + 119, 120)),
     "history": ((rollups.history,), lambda c: rollups.history(c, FUNNEL, "", MINUTE // 60, MINUTE // 60 + 3, [(MINUTE, MINUTE + 59, PHONES)])),
     "increments": ((rollups.increments,), lambda c: by_series(rollups.increments(c, FUNNEL, "", MINUTE, MINUTE + 120))),
@@ -138,7 +150,7 @@ QUESTIONS: dict[str, tuple[tuple[Callable[..., Any], ...], Callable[[Client], An
     "odds": ((sessions.odds_ratios,), lambda c: sessions.odds_ratios(c, SPAN, "begin_checkout", least=5)),
 }  # fmt: skip
 #: Pure helpers: no engine involved.
-PURE = {"cohort_of", "known_by", "multi_of", "parameters", "reach_minutes"}
+PURE = {"cohort_of", "known_by", "multi_of", "new_version", "parameters", "reach_minutes", "version_of"}
 
 
 def by_series(news: rollups.Increments) -> Any:

@@ -1,9 +1,11 @@
 """Minute roll-ups: made from `journey` under a fresh version, committed minute by minute.
 
 Readers take, for every minute, only the rows of the greatest committed version. So a second run, two workers at once or a crash
-half-way change no number, and the rows of a version that was replaced are swept later (`prune`).
+half-way change no number, and the rows of a version that was replaced are swept later (`sweep.prune`).
 """
 
+import secrets
+import time
 from collections.abc import Sequence
 
 from funnelwatch.core.vocabulary import MULTI_DIMENSIONS
@@ -15,6 +17,9 @@ SEPARATOR = "\x1f"
 OTHER = "other"
 #: A UInt16 of minutes: 45 days. What comes later still is counted as known then.
 _MAX_LAG = 65_535
+
+#: A version is the system's clock in microseconds and this many random bits: a name that grows, not a product time.
+_RANDOM_BITS = 12
 
 DimensionSet = tuple[str, ...]
 
@@ -35,6 +40,16 @@ def parameters(scope: Scope) -> dict[str, object]:
         "project": scope.funnel.project_id, "funnel": scope.funnel.id, "funnel_version": scope.funnel.version,
         "run": scope.run_id, "from": scope.from_minute, "to": scope.to_minute,
     }  # fmt: skip
+
+
+def new_version() -> int:
+    """Greater than any before, and no other worker's."""
+    return version_of(0.0) | secrets.randbelow(1 << _RANDOM_BITS)
+
+
+def version_of(seconds_ago: float) -> int:
+    """Roll-ups begun before that moment have lesser versions."""
+    return (time.time_ns() // 1_000 - int(seconds_ago * 1e6)) << _RANDOM_BITS
 
 
 def insert_arrivals(client: Client, scope: Scope, version: int, sets: Sequence[DimensionSet]) -> None:
