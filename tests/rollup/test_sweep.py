@@ -1,7 +1,6 @@
 """What replaced versions leave behind goes; what anyone may still read stays."""
 
 import threading
-from collections.abc import Iterator
 
 import numpy as np
 import pytest
@@ -21,7 +20,7 @@ TABLES = ("journey", "funnel_minute", "event_minute")
 
 
 @pytest.fixture
-def funnel(store: Client, project_id: int) -> Iterator[FunnelDef]:
+def funnel(store: Client, project_id: int) -> FunnelDef:
     """A session a minute, a failed payment in each, rolled up twice: so each row is there twice."""
     made = FunnelDef(1, project_id, "storefront", 1, default_steps())
     shop = [
@@ -32,7 +31,7 @@ def funnel(store: Client, project_id: int) -> Iterator[FunnelDef]:
     events.insert(store, shop, f"sweep-{project_id}")
     for _ in range(2):
         roll_up(store, made, "", MINUTE, MINUTE + SPAN)
-    yield made
+    return made
 
 
 def rows(store: Client, funnel: FunnelDef, run_id: str = "") -> dict[str, int]:

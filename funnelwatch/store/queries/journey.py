@@ -19,6 +19,7 @@ chunks gives the same rows. (A session active without pause for longer than that
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from funnelwatch import config
 from funnelwatch.core.funnel import FunnelDef, PropertyFilter, Step
@@ -29,11 +30,13 @@ REENTRY_MINUTES = 240
 #: An order's twins (browser, server, webhook) are looked for this far around.
 ORDER_TWIN_MS = 24 * 3_600_000
 NOTEWORTHY = (*ERROR_EVENTS, "purchase", "refund")
-#: Up to this many minutes are cheaper to roll up by reading only the visitors seen in them.
+#: Up to this many minutes, and visitors seen in them, are cheaper to roll up by reading those visitors only.
 _FEW_MINUTES = 120
+_FEW_ACTORS = 20_000
 _MINUTE_MS = 60_000
-#: Whose event it is.
+#: Whose event it is; the same in a funnel counted by visitor.
 ACTOR = "if(visitor_id != '', visitor_id, user_id)"
+_OWNER = "if(user_id != '', user_id, visitor_id)"
 _DERIVED = ("landing_page", "new_or_returning")
 _CARRIED = tuple(name for name in SESSION_DIMENSIONS if name not in _DERIVED)
 _MULTI_VALUES = {
@@ -64,6 +67,12 @@ class Scope:
 def insert(client: Client, scope: Scope, version: int, multi: Sequence[str] = MULTI_DIMENSIONS) -> None:
     """Write the journey rows of a scope under `version`: a session as such, and under every value of the dimensions `multi`."""
     text = _Text(scope, tuple(multi))
+    if scope.to_minute - scope.from_minute <= _FEW_MINUTES:
+        actors = client.query(text.seen(), text.params).columns[0]
+        if not len(actors):
+            return
+        if len(actors) <= _FEW_ACTORS:
+            text.only(actors)
     sql = text.insert()
     client.command(sql, {**text.params, "version": version})
 
@@ -97,6 +106,27 @@ class _Text:
             "shard": scope.shard[0], "shards": scope.shard[1],
         }  # fmt: skip
 
+    @property
+    def _by_visitor(self) -> bool:
+        return self.scope.funnel.count_by == "visitor"
+
+    @property
+    def _owner(self) -> str:
+        """Whose session an event is in."""
+        return _OWNER if self._by_visitor else ACTOR
+
+    def seen(self) -> str:
+        """Who did anything in the minutes asked for: the visitors of their events, of a server's orders the browser's."""
+        seen, around = self._counted("{from:Int64}", "{to:Int64}"), self._counted("{from:Int64} - {twin:Int64}", "{to:Int64} + {twin:Int64}")
+        return f"""
+        SELECT DISTINCT arrayJoin([{ACTOR}, {_OWNER}]) AS actor FROM events
+        WHERE {seen} OR {around} AND name = 'purchase' AND order_id IN (
+            SELECT order_id FROM events WHERE {seen} AND name = 'purchase' AND channel = 'server' AND order_id != '')"""
+
+    def only(self, actors: Sequence[Any]) -> None:
+        """Read no other visitors than these."""
+        self.params["actors"] = list(actors)
+
     def insert(self) -> str:
         dims = ", ".join((*SESSION_DIMENSIONS, *STEP_DIMENSIONS))
         return f"""
@@ -122,7 +152,7 @@ WHERE p.at >= {{from:Int64}} AND p.at < {{to:Int64}} AND p.at >= since
         return f"""
         SELECT order_id AS o_id,
             argMin(message_id, (ts, message_id)) AS o_first,
-            argMinIf(({ACTOR}, session_id, {_ms("ts")}, {_ms("received_at")}), (ts, message_id), channel != 'server') AS twin_of
+            argMinIf(({ACTOR}, session_id, {_ms("ts")}, {_ms("received_at")}, {self._owner}), (ts, message_id), channel != 'server') AS twin_of
         FROM events
         WHERE {self._counted("{from:Int64} - {twin:Int64}", "{to:Int64} + {twin:Int64}")} AND name = 'purchase' AND order_id != ''
         GROUP BY order_id"""
@@ -130,14 +160,14 @@ WHERE p.at >= {{from:Int64}} AND p.at < {{to:Int64}} AND p.at >= since
     def _starts(self) -> str:
         """Where each visitor's sessions begin, for events that came without the client's session id.
 
-        A server's order may come before its twin in the browser: the cuts up to that one count too.
+        A server's order may come before its twin in the browser: the cuts up to that one count too, so they are read ahead.
         """
         return f"""
         SELECT {ACTOR} AS s_actor, arraySort(groupUniqArray({_ms("ts")})) AS s_ts,
             arrayFilter((t, before) -> t - before > {{gap:Int64}}, s_ts, arrayPopBack(arrayPushFront(s_ts, toInt64(-{2**60})))) AS s_starts
         FROM events
         WHERE {self._counted("{read_from:Int64}", "{to:Int64} + {twin:Int64}")} AND session_id = '' AND channel != 'server'
-            AND ({_ms("ts")} < {{to:Int64}} OR s_actor IN (SELECT twin_of.1 FROM orders)){self._few("s_actor")}
+            {self._only("s_actor")}
         GROUP BY s_actor"""
 
     def _events(self) -> str:
@@ -147,13 +177,12 @@ WHERE p.at >= {{from:Int64}} AND p.at < {{to:Int64}} AND p.at >= since
         )
         exclusions = " OR ".join(self._matches(step, f"x{k}") for k, step in enumerate(self.scope.funnel.exclusions)) or "0"
         dims = ", ".join((*_CARRIED, *STEP_DIMENSIONS))
-        by_visitor = self.scope.funnel.count_by == "visitor"
         derived = "client_session != '', client_session, concat('@', toString(arrayLast(s -> s <= at_session, s_starts)))"
-        session = "''" if by_visitor else derived
+        session = "''" if self._by_visitor else derived
         return f"""
         SELECT
             {_IS_TWIN} AS twin,
-            if(twin, twin_of.1, {_USER if by_visitor else ACTOR}) AS actor,
+            if(twin, twin_of.5, {self._owner}) AS actor,
             if(twin, twin_of.1, {ACTOR}) AS visitor,
             twin OR channel != 'server' OR session_id != '' AS in_funnel,
             if(twin, twin_of.3, {_ms("ts")}) AS at_session,
@@ -170,7 +199,7 @@ WHERE p.at >= {{from:Int64}} AND p.at < {{to:Int64}} AND p.at >= since
         FROM events
         LEFT JOIN orders ON order_id = o_id
         LEFT JOIN starts ON if({_IS_TWIN}, twin_of.1, {ACTOR}) = s_actor
-        WHERE {self._counted("{read_from:Int64}", "{to:Int64}")}{self._few("actor")}
+        WHERE {self._counted("{read_from:Int64}", "{to:Int64}")} {self._only("actor")}
             AND cityHash64(actor) % {{shards:UInt32}} = {{shard:UInt32}}"""
 
     def _sessions(self) -> str:
@@ -206,7 +235,7 @@ WHERE p.at >= {{from:Int64}} AND p.at < {{to:Int64}} AND p.at >= since
     def _first_seen(self) -> str:
         return f"""
         SELECT visitor_id AS n_visitor, {_ms("min(first_ts)")} AS n_first FROM visitors
-        WHERE project_id = {{project:UInt32}}{self._few("visitor_id")} GROUP BY n_visitor"""
+        WHERE project_id = {{project:UInt32}} {"" if self._by_visitor else self._only("visitor_id")} GROUP BY n_visitor"""
 
     def _points(self) -> str:
         """One row an entry (and value): the greedy walk through the steps, then arrivals and moments as one list of points."""
@@ -271,15 +300,8 @@ WHERE p.at >= {{from:Int64}} AND p.at < {{to:Int64}} AND p.at >= since
             "AND NOT bot AND NOT test AND received_at <= fromUnixTimestamp64Milli({as_of:Int64}, 'UTC')"
         )
 
-    def _few(self, column: str) -> str:
-        """Only the visitors seen in the minutes asked for; not worth its own scan for a long range."""
-        if self.scope.to_minute - self.scope.from_minute > _FEW_MINUTES:
-            return ""
-        seen = self._counted("{from:Int64}", "{to:Int64}")
-        return f"""
-            AND {column} IN (
-                SELECT {ACTOR} FROM events WHERE {seen}
-                UNION DISTINCT SELECT twin_of.1 FROM orders)"""
+    def _only(self, column: str) -> str:
+        return f"AND {column} IN {{actors:Array(String)}}" if "actors" in self.params else ""
 
     def _matches(self, step: Step, prefix: str) -> str:
         self.params[prefix] = list(step.events)
@@ -300,7 +322,6 @@ WHERE p.at >= {{from:Int64}} AND p.at < {{to:Int64}} AND p.at >= since
         return f"NOT ({test})" if rule.negate else test
 
 
-_USER = "if(user_id != '', user_id, visitor_id)"
 _IS_TWIN = "(channel = 'server' AND order_id != '' AND twin_of.1 != '')"
 _POINT = """Tuple(step UInt8, name String, at Int64, known Int64, prev Int64, code String, order_id String,
     value Decimal(18, 4), units UInt32, duration Nullable(Float64))"""
