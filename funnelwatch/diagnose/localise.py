@@ -27,6 +27,8 @@ AXES = 9
 WIDER_COST = 6.0
 #: A cohort that explains this share of the deficit needs no sibling values.
 ALL_EXPLAINED = 0.95
+#: Share of the change that makes the flagged cohort the answer while counts are too few for a search.
+MOSTLY = 0.6
 #: Siblings this many standard deviations off fall with the child, so the parent is the answer (3.0: 0.69 on RS, none: 0.60).
 SIBLING_Z = 3.0
 #: Values examined per dimension, the largest deficits first.
@@ -57,18 +59,21 @@ class _Board:
     trials: Floats
 
 
-def locate(table: LeafTable, direction: str = "down") -> tuple[Located, tuple[Located, ...]]:
+def locate(
+    table: LeafTable, direction: str = "down", flagged: Cohort = EVERYONE
+) -> tuple[Located, tuple[Located, ...]]:
     """The cohort that best explains the change at a step, and the path to it from everyone.
 
-    `direction` "down" looks for missing conversions, "up" for a surplus (error counts). Returns everyone where no
-    restriction beats its own penalty.
+    `direction` "down" looks for missing conversions, "up" for a surplus (error counts). Where no restriction beats its own
+    penalty, `flagged` (the cohort in whose series the change was seen) stands if it holds most of the change, else everyone.
     """
     board = _board(table)
     whole = _located(board, np.ones(len(board.observed), dtype=bool), EVERYONE, 0.0)
     sign = 1.0 if direction == "down" else -1.0
     candidates = list(_search(table, board, sign))
     if not candidates:
-        return whole, (whole,)
+        seen = _located(board, table.mask(flagged), flagged, 0.0)
+        return (seen, (whole, seen)) if flagged.entries and seen.explained >= MOSTLY else (whole, (whole,))
     best = _widen(table, board, max(candidates, key=lambda located: located.score), sign)
     best = _simplify(table, board, best, sign)
     return best, _path(table, board, best)

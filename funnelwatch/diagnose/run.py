@@ -27,7 +27,7 @@ def diagnose(anomaly: Anomaly, table: LeafTable, changes: Sequence[Change], mate
     A series that counts arrivals has no share to compare between leaves: it keeps its own cohort.
     """
     if anomaly.key.metric in ("conversion", "errors"):
-        best, path = locate(table, "down" if anomaly.missing >= 0 else "up")
+        best, path = locate(table, "down" if anomaly.missing >= 0 else "up", anomaly.key.cohort)
     else:
         best = Located(anomaly.key.cohort, 1.0, anomaly.expected, anomaly.observed, anomaly.trials, 0.0)
         path = (best,)

@@ -1,5 +1,6 @@
 """The numbers that pages draw (`web/payloads.py` has their shapes), taken from the window the tick judged: one source, one number."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -85,6 +86,32 @@ def sigmas(keys: list[SeriesKey], window: SeriesWindow, baseline: Baseline, minu
         _, hits, expected, variance = (array[-minutes:].sum() for array in counts)
         found.append(float((hits - expected) / np.sqrt(max(variance, 1e-9))))
     return found
+
+
+def present(anomalies: Sequence[Anomaly], window: SeriesWindow, baseline: Baseline) -> list[Anomaly]:
+    """Those whose newest minutes still look like the anomaly rather than like normal.
+
+    Judged over the last minutes that together would show its effect at 3 standard deviations: a group that fell by a fifth
+    needs 225 expected hits, one that fell to nothing 9. Kept while the window holds fewer, or is unknown.
+    """
+    row_of = {key: row for row, key in enumerate(window.keys)}
+    rows = [row_of[anomaly.key] for anomaly in anomalies if anomaly.key in row_of]
+    if not rows:
+        return list(anomalies)
+    part = SeriesWindow(tuple(window.keys[row] for row in rows), window.minutes, window.trials[rows], window.hits[rows])
+    seen = expect(baseline, part)
+    counts = {key: (seen.hits[i], seen.expected[i]) for i, key in enumerate(part.keys)}
+    last = int(window.minutes[-1])
+    return [a for a in anomalies if a.key not in counts or _is_present(a, *counts[a.key], last)]
+
+
+def _is_present(anomaly: Anomaly, hits: Floats, expected: Floats, last: int) -> bool:
+    due = np.cumsum(expected[::-1])
+    enough = int(np.searchsorted(due, 9.0 / max(min(anomaly.effect**2, 1.0), 1e-6)))
+    if enough >= len(due) or last - enough < anomaly.onset:
+        return True
+    recent = float(hits[-enough - 1 :].sum() / due[enough]) - 1.0
+    return recent / anomaly.effect > 0.5
 
 
 def _counts(key: SeriesKey, window: SeriesWindow, baseline: Baseline) -> Counts | None:

@@ -10,7 +10,7 @@ import numpy as np
 from funnelwatch.changes import ledger
 from funnelwatch.core import clock
 from funnelwatch.core.cohort import EVERYONE, Cohort
-from funnelwatch.core.diagnosis import Finding, LeafTable
+from funnelwatch.core.diagnosis import Diagnosis, Finding, LeafTable
 from funnelwatch.core.series import SeriesWindow
 from funnelwatch.core.signals import Anomaly
 from funnelwatch.core.vocabulary import MULTI_DIMENSIONS
@@ -79,19 +79,33 @@ def find(desk: Desk, anomalies: Sequence[Anomaly], window: SeriesWindow) -> list
     """One finding a fault, largest first. Anomalies that a located cohort explains are its traces, not faults of their own."""
     left = sorted(anomalies, key=_weight, reverse=True)
     findings: list[Finding] = []
-    while left and len(findings) < MOST_FAULTS:
+    for _ in range(MOST_FAULTS):
+        if not left:
+            break
         chief, rest = left[0], left[1:]
         period, table = _table(desk, chief)
         worth = cache(partial(evidence.worth, desk.client, replace(period, error=""), currency=desk.project.currency))
         diagnosis = diagnose(chief, table, _changes(desk, chief), _material(desk, chief, period, table, worth))
         traces = [other for other in rest if _is_trace(other, chief, diagnosis.cohort, table)]
+        left = [other for other in rest if other not in traces]
         named = _named(chief, diagnosis.cohort, rest, table)
+        if _is_old_news(named, diagnosis, findings, window, desk.baseline):
+            continue
         shown = _chart_window(desk, named, diagnosis.cohort, window)
         order_value = worth(diagnosis.cohort).mean if named.key.metric == "conversion" else 0.0
         chart = charts.incident_chart(named, diagnosis.cohort, shown, desk.baseline, order_value)
         findings.append(Finding(funnel=desk.funnel.whole, anomaly=named, diagnosis=diagnosis, others=tuple(traces), chart=chart))
-        left = [other for other in rest if other not in traces]
     return findings
+
+
+def _is_old_news(
+    named: Anomaly, diagnosis: Diagnosis, findings: Sequence[Finding], window: SeriesWindow, baseline: Baseline
+) -> bool:
+    """Whether the cohort named has been named by a larger anomaly, or is itself back to normal and only its traces linger."""
+    if any(f.diagnosis.cohort == diagnosis.cohort and f.anomaly.key.step == named.key.step for f in findings):
+        return True
+    own = replace(named, key=replace(named.key, cohort=diagnosis.cohort))
+    return not charts.present([own], window, baseline)
 
 
 def _weight(anomaly: Anomaly) -> tuple[bool, float]:
@@ -179,6 +193,7 @@ def _is_trace(other: Anomaly, chief: Anomaly, cohort: Cohort, table: LeafTable) 
         return bool(common >= TRACE_SHARE * min(table.trials[mask].sum(), table.trials[named].sum()))
     rest = mask & ~inside
     due = table.trials * table.base_hits / np.maximum(table.base_trials, 1.0)
+    due *= table.hits[~named].sum() / max(float(due[~named].sum()), 1.0) if not named.all() else 1.0
     outside, within = (float((due - table.hits)[part].sum()) for part in (rest, inside))
     noise = max(float(due[rest].sum()), 1.0) ** 0.5
     return abs(outside) < TRACE_Z * noise or abs(outside) < abs(within)

@@ -14,7 +14,7 @@ from funnelwatch.detect.baseline import Baseline
 from funnelwatch.detect.run import DetectState, judge
 from funnelwatch.incidents import record
 from funnelwatch.incidents.models import Incident
-from funnelwatch.pipeline import overview, process
+from funnelwatch.pipeline import charts, overview, process
 from funnelwatch.pipeline.findings import Agenda, Desk, find
 from funnelwatch.pipeline.funnels import Watched
 from funnelwatch.pipeline.learning import learn_baselines, live_funnels, load_baseline
@@ -46,7 +46,9 @@ class Watch:
         """Detect, fuse, diagnose, record: epoch minute `minute`, the last of `window`, at time `at`."""
         if self.state is not None and self.state.settled >= minute:
             return []
-        self.state, anomalies = judge(self.state, baseline, window, minute)
+        self.state, running = judge(self.state, baseline, window, minute)
+        # The sharpest cohort recovers first; what is left of its wider traces is no news and must not reopen the incident.
+        anomalies = charts.present(running, window, baseline)
         if self.agenda.due(anomalies, minute):
             desk = Desk(self.client, self.project, self.funnel, self.run_id, baseline, minute)
             findings = find(desk, anomalies, window)
