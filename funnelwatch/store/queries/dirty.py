@@ -3,7 +3,7 @@
 from typing import NamedTuple
 
 from funnelwatch.store.client import Client
-from funnelwatch.store.queries.journey import ACTOR
+from funnelwatch.store.queries.journey import ACTOR, ORDER_TWIN_MS
 
 #: An insert is visible a little after the time it stamps its rows with; looking back this far again is harmless.
 OVERLAP_MS = 30_000
@@ -22,42 +22,53 @@ def minutes(client: Client, project_id: int, since_ms: int) -> Dirty:
     An event changes nothing before itself: arrivals, dimensions, session cuts and "returning" look back only. So these are
     the minutes of its visitor's events from it on. A server's order goes by its twin in the browser: where that one's session is
     cut anew, so is everything from the earlier of the two on.
+
+    Reads what was stored since, and the hours from the earliest touched event on: nothing new costs the same whatever the history.
     """
-    params = {"project": project_id, "since": since_ms - OVERLAP_MS}
+    params: dict[str, object] = {"project": project_id, "since": since_ms - OVERLAP_MS, "twin": ORDER_TWIN_MS}
+    ((count, first, last, newest),) = client.query(
+        f"SELECT count(), {_MS.format('min(ts)')}, {_MS.format('max(ts)')}, {_MS.format('max(inserted_at)')} FROM events WHERE {_FRESH}",
+        params,
+    )
+    if not count:
+        return Dirty([], since_ms)
+    params |= {"first": first, "last": last}
+    params["touched_from"] = client.query(f"WITH {_TOUCHED} SELECT {_MS.format('min(first)')} FROM touched", params).scalar()
     rows = client.query(
         f"""
-        WITH fresh AS (
-            SELECT {ACTOR} AS actor, ts, order_id FROM events
-            WHERE project_id = {{project:UInt32}} AND inserted_at > fromUnixTimestamp64Milli({{since:Int64}}, 'UTC')
-        ),
-        orders AS (
-            SELECT order_id, min(ts) AS first, groupUniqArray({ACTOR}) AS actors FROM events
-            WHERE {_ORDERS} AND order_id IN (
-                SELECT order_id FROM fresh WHERE order_id != ''
-                UNION DISTINCT
-                SELECT order_id FROM events INNER JOIN (SELECT actor, min(ts) AS since FROM fresh GROUP BY actor) AS seen
-                    ON {ACTOR} = seen.actor WHERE {_ORDERS} AND ts >= seen.since
-            ) GROUP BY order_id
-        ),
-        touched AS (
-            SELECT actor, min(first) AS first FROM (
-                SELECT actor, min(ts) AS first FROM fresh GROUP BY actor
-                UNION ALL
-                SELECT arrayJoin(actors) AS actor, first FROM orders
-            ) GROUP BY actor
-        )
-        SELECT DISTINCT toInt64(intDiv(toUnixTimestamp64Milli(ts), 60000)) AS minute
+        WITH {_TOUCHED}
+        SELECT DISTINCT toInt64(intDiv({_MS.format("ts")}, 60000)) AS minute
         FROM events INNER JOIN touched ON {ACTOR} = touched.actor
-        WHERE project_id = {{project:UInt32}} AND ts >= touched.first
-          AND toStartOfHour(ts) >= (SELECT toStartOfHour(min(first)) FROM touched)
+        WHERE {_FROM.format("{touched_from:Int64}")} AND ts >= touched.first
         ORDER BY minute
         """,
         params,
     )
-    newest = client.query(
-        "SELECT toUnixTimestamp64Milli(max(inserted_at)) FROM events WHERE project_id = {project:UInt32}", params
-    ).scalar()
     return Dirty([minute for (minute,) in rows], max(int(newest), since_ms))
 
 
-_ORDERS = "project_id = {project:UInt32} AND name = 'purchase' AND order_id != ''"
+_MS = "toUnixTimestamp64Milli({})"
+_AT = "fromUnixTimestamp64Milli(toInt64({}), 'UTC')"
+_FRESH = "project_id = {project:UInt32} AND inserted_at > " + _AT.format("{since:Int64}")
+_FROM = "project_id = {{project:UInt32}} AND toStartOfHour(ts) >= toStartOfHour(" + _AT + ")"
+#: Orders as far around as a roll-up looks for their twins; later ones may be of a session that began with the event.
+_ORDERS = f"""{_FROM.format("{first:Int64} - {twin:Int64}")} AND ts <= {_AT.format("{last:Int64} + 2 * {twin:Int64}")}
+    AND name = 'purchase' AND order_id != ''"""
+_TOUCHED = f"""
+    fresh AS (SELECT {ACTOR} AS actor, ts, order_id FROM events WHERE {_FRESH}),
+    orders AS (
+        SELECT order_id, min(ts) AS first, groupUniqArray({ACTOR}) AS actors FROM events
+        WHERE {_ORDERS} AND order_id IN (
+            SELECT order_id FROM fresh WHERE order_id != ''
+            UNION DISTINCT
+            SELECT order_id FROM events INNER JOIN (SELECT actor, min(ts) AS since FROM fresh GROUP BY actor) AS seen
+                ON {ACTOR} = seen.actor WHERE {_ORDERS} AND ts >= seen.since
+        ) GROUP BY order_id
+    ),
+    touched AS (
+        SELECT actor, min(first) AS first FROM (
+            SELECT actor, min(ts) AS first FROM fresh GROUP BY actor
+            UNION ALL
+            SELECT arrayJoin(actors) AS actor, first FROM orders
+        ) GROUP BY actor
+    )"""
