@@ -19,12 +19,12 @@ chunks gives the same rows. (A session active without pause for longer than that
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 from funnelwatch import config
 from funnelwatch.core.funnel import FunnelDef, PropertyFilter, Step
 from funnelwatch.core.vocabulary import ERROR_EVENTS, MULTI_DIMENSIONS, SESSION_DIMENSIONS, STEP_DIMENSIONS
 from funnelwatch.store.client import Client
+from funnelwatch.store.native import Column
 
 REENTRY_MINUTES = 240
 #: An order's twins (browser, server, webhook) are looked for this far around.
@@ -123,7 +123,7 @@ class _Text:
         WHERE {seen} OR {around} AND name = 'purchase' AND order_id IN (
             SELECT order_id FROM events WHERE {seen} AND name = 'purchase' AND channel = 'server' AND order_id != '')"""
 
-    def only(self, actors: Sequence[Any]) -> None:
+    def only(self, actors: Column) -> None:
         """Read no other visitors than these."""
         self.params["actors"] = list(actors)
 
