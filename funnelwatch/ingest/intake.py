@@ -51,6 +51,21 @@ def to_columns(messages: Iterable[Sent], arrival: Arrival) -> tuple[Columns, lis
     return columns, drops
 
 
+def read_block(raws: Sequence[bytes], arrival: Arrival) -> tuple[bytes, list[tuple[int, str]]]:
+    """Many messages to spool lines (for `draft.decode_lines`), and (index, reason) of those that became none.
+
+    Bytes in, bytes out: imports run it in child processes, because it keeps the interpreter busy and ingest must not wait.
+    """
+    drafts, dropped = [], []
+    for index, raw in enumerate(raws):
+        made = read_one(raw, arrival)
+        if made.__class__ is Drop:
+            dropped.append((index, made.reason))
+        else:
+            drafts.append(made)
+    return encode_lines(drafts), dropped
+
+
 def _to_rows(messages: Iterable[Sent], arrival: Arrival) -> tuple[list[Row], list[Drop]]:
     drafts, drops = [], []
     for message in messages:

@@ -1,31 +1,37 @@
 """Messages that do not come over ingest's HTTP paths: imported files, order webhooks. Validation and enrichment are the same."""
 
 import hashlib
-from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime
-from itertools import islice
+from itertools import chain, islice
+from multiprocessing import get_context
 from typing import Any
 
 import msgspec
 
 from funnelwatch import config
 from funnelwatch.core import clock
-from funnelwatch.core.events import Drop, Event
+from funnelwatch.core.events import Drop
 from funnelwatch.ingest import intake
 from funnelwatch.ingest.arrival import Arrival
-from funnelwatch.ingest.draft import decode_lines, encode_lines, to_event
+from funnelwatch.ingest.draft import FIELDS, decode_lines, empty_columns, encode_lines, extend
+from funnelwatch.ingest.draft import Row as Line
 from funnelwatch.ingest.formats import Reject
 from funnelwatch.ingest.spool import Entry
 from funnelwatch.pipeline import process
 from funnelwatch.projects.models import Project
 from funnelwatch.store.queries import events as event_queries
 
-#: Messages a block: one insert, one look-up of ids; 50,000 are about 100 MB while they last.
-BLOCK = 50_000
+#: Messages a block: one look-up of ids, one insert, one report of progress.
+BLOCK = 20_000
+#: Processes that read blocks while this one stores them; it is half the work, and the machine may have two cores.
+CHILDREN = 2
+_ID, _TS = FIELDS.index("message_id"), FIELDS.index("ts")
 
-Row = Mapping[str, Any] | Reject
+Row = Mapping[str, Any] | bytes | Reject
 
 
 @dataclass
@@ -39,13 +45,11 @@ class ImportReport:
     first: datetime | None = None
     last: datetime | None = None
 
-    def span(self, events: Iterable[Event]) -> None:
-        """Widen `first` and `last` to hold these events."""
-        times = [event.ts for event in events]
-        if times:
-            low, high = clock.from_ms(min(times)), clock.from_ms(max(times))
-            self.first = min(self.first or low, low)
-            self.last = max(self.last or high, high)
+    def span(self, low_ms: int, high_ms: int) -> None:
+        """Widen `first` and `last` to hold these times (epoch milliseconds)."""
+        low, high = clock.from_ms(low_ms), clock.from_ms(high_ms)
+        self.first = min(self.first or low, low)
+        self.last = max(self.last or high, high)
 
 
 def import_rows(
@@ -67,10 +71,15 @@ def import_rows(
         max_event_bytes=config.get_int("max_event_bytes"),
         future_ms=config.get_int("future_hours") * 3_600_000,
     )
-    source = iter(rows)
-    while block := list(islice(source, BLOCK)):
-        events = _read(block, arrival, report, reject)
-        _store(project, events, report)
+    for block, lines, dropped in _read_all(_blocks(rows), arrival):
+        for bad in block.rejects:
+            reject(bad.reason, bad.raw)
+        for index, reason in dropped:
+            reject(reason, block.raws[index].decode(errors="replace"))
+        report.read += len(block.raws) + len(block.rejects)
+        report.rejected.update(bad.reason for bad in block.rejects)
+        report.rejected.update(reason for _, reason in dropped)
+        _store(project, decode_lines(lines), report)
         progress(report)
     return report
 
@@ -91,39 +100,61 @@ def take_messages(project: Project, messages: list[dict[str, Any]]) -> int:
     if spool is not None:
         spool.put(Entry(events=lines, count=len(drafts)))
     else:
-        _store(project, [to_event(row) for row in decode_lines(lines)], ImportReport())
+        _store(project, decode_lines(lines), ImportReport())
     return len(drafts)
 
 
-def _read(block: list[Row], arrival: Arrival, report: ImportReport, reject: Callable[[str, str], None]) -> list[Event]:
-    drafts = []
-    for row in block:
-        report.read += 1
-        if isinstance(row, Reject):
-            report.rejected[row.reason] += 1
-            reject(row.reason, row.raw)
-            continue
-        raw = msgspec.json.encode(row)
-        made = intake.read_one(raw, arrival)
-        if isinstance(made, Drop):
-            report.rejected[made.reason] += 1
-            reject(made.reason, raw.decode())
-        else:
-            drafts.append(made)
-    return [to_event(row) for row in decode_lines(encode_lines(drafts))]
+@dataclass(frozen=True)
+class _Block:
+    """Rows of the file in order: those that are messages as JSON, and those the reader could not read."""
+
+    raws: list[bytes]
+    rejects: list[Reject]
 
 
-def _store(project: Project, events: list[Event], report: ImportReport) -> None:
-    if not events:
+def _blocks(rows: Iterable[Row]) -> Iterator[_Block]:
+    source = iter(rows)
+    while taken := list(islice(source, BLOCK)):
+        raws = [row if isinstance(row, bytes) else msgspec.json.encode(row) for row in taken if not isinstance(row, Reject)]
+        yield _Block(raws, [row for row in taken if isinstance(row, Reject)])
+
+
+def _read_all(blocks: Iterator[_Block], arrival: Arrival) -> Iterator[tuple[_Block, bytes, list[tuple[int, str]]]]:
+    """Each block with its spool lines and drops. A small file is read here; a large one by CHILDREN processes, in order."""
+    first = next(blocks, None)
+    if first is None:
+        return
+    yield (first, *intake.read_block(first.raws, arrival))
+    second = next(blocks, None)
+    if second is None:
+        return
+    with ProcessPoolExecutor(CHILDREN, mp_context=get_context("spawn")) as children:
+        waiting: deque[tuple[_Block, Future[tuple[bytes, list[tuple[int, str]]]]]] = deque()
+        for block in chain([second], blocks):
+            waiting.append((block, children.submit(intake.read_block, block.raws, arrival)))
+            if len(waiting) > CHILDREN:
+                done, future = waiting.popleft()
+                yield (done, *future.result())
+        for done, future in waiting:
+            yield (done, *future.result())
+
+
+def _store(project: Project, rows: Sequence[Line], report: ImportReport) -> None:
+    """Store spooled rows but those whose message id is stored already around that time."""
+    if not rows:
         return
     client = process.runtime().client
-    once = {event.message_id: event for event in reversed(events)}  # the first of a repeated id wins
-    times = [event.ts for event in once.values()]
-    known = event_queries.existing_ids(client, project.pk, list(once), min(times), max(times))
-    fresh = [event for message_id, event in once.items() if message_id not in known]
-    report.duplicates += len(events) - len(fresh)
-    report.span(events)
+    once = {row[_ID]: row for row in reversed(rows)}  # the first of a repeated id wins
+    times = [row[_TS] for row in once.values()]
+    low, high = min(times), max(times)
+    known = event_queries.existing_ids(client, project.pk, list(once), low, high)
+    fresh = [row for message_id, row in once.items() if message_id not in known]
+    report.duplicates += len(rows) - len(fresh)
+    report.span(low, high)
     if fresh:
-        token = hashlib.sha256("\n".join(event.message_id for event in fresh).encode()).hexdigest()
-        event_queries.insert(client, fresh, f"{project.pk}-{token}")
+        token = hashlib.sha256("\n".join(row[_ID] for row in fresh).encode()).hexdigest()
+        columns = empty_columns()
+        for start in range(0, len(fresh), 500):
+            extend(columns, fresh[start : start + 500])
+        event_queries.insert_columns(client, columns, f"{project.pk}-{token}")
     report.imported += len(fresh)

@@ -1,6 +1,6 @@
 """Readers of history files: each turns a file's rows into Segment messages, and what it cannot read into rejects.
 
-A reader is `read(source, mapping) -> Iterator[Message | Reject]`; it validates no more than it must to build the message,
+A reader is `read(source, mapping) -> Iterator[Message | bytes | Reject]` (bytes: a message still in JSON); it validates no more than it must to build the message,
 because imported messages then take the same way as those that come over HTTP. One file and one line here adds a format.
 """
 
@@ -26,7 +26,7 @@ class Reject(NamedTuple):
     raw: str
 
 
-Reader = Callable[[Source, Path | None], Iterator[Message | Reject]]
+Reader = Callable[[Source, Path | None], Iterator[Message | bytes | Reject]]
 
 FORMATS = {
     "segment": "funnelwatch.ingest.formats.segment.read",

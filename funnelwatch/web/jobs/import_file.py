@@ -105,7 +105,7 @@ class Checkpoint:
 
 def _store(
     project: Project,
-    rows: Iterator[Message | Reject],
+    rows: Iterator[Message | bytes | Reject],
     source: Source,
     checkpoint: Checkpoint,
     rejects: IO[bytes],
