@@ -70,7 +70,7 @@ def leaves(client: Client, period: Period) -> LeafTable:
     columns = ", ".join(f"anyIf({_column(name)}, name = '' AND step = {{step_from:UInt8}}) AS d_{name}" for name in dimensions)
     found = client.query(
         f"""
-        SELECT {", ".join(f"d_{name}" for name in dimensions)}, greatest(toInt64({{to:UInt32}}) - 1 - entered, 0) AS age,
+        SELECT {", ".join(f"d_{name}" for name in dimensions)}, if(entered < {{onset:UInt32}}, 0, greatest(toInt64({{to:UInt32}}) - 1 - entered, 0)) AS age,
             countIf(entered < {{onset:UInt32}}), countIf(entered < {{onset:UInt32}} AND converted),
             countIf(entered >= {{onset:UInt32}}), countIf(entered >= {{onset:UInt32}} AND converted)
         FROM ({_sessions(columns)})
@@ -136,30 +136,15 @@ def worth(client: Client, period: Period, cohort: Cohort, currency: str) -> Wort
     """What a conversion at the step is worth: the cohort's own orders before the onset, in `currency`."""
     clause, more = where(cohort, period.multi)
     params = period.params() | more | {"currency": currency, "last": len(period.funnel.steps)}
-    mean, sd, orders = next(
-        iter(
-            client.query(
-                f"""
-                SELECT ifNotFinite(avg(toFloat64(value)), 0.), ifNotFinite(stddevPop(toFloat64(value)), 0.), count()
-                FROM journey
-                WHERE {_JOURNEY} AND name = 'purchase' AND value > 0 AND minute < {{onset:UInt32}} AND {clause}
-                  AND currency IN ({{currency:String}}, '')
-                """,
-                params,
-            )
-        )
-    )
-    reached, ordered = next(
-        iter(
-            client.query(
-                f"""
-                SELECT uniqExactIf(session, step = if({{step_to:UInt8}} = 0, {{step_from:UInt8}}, {{step_to:UInt8}})),
-                    uniqExactIf(session, step = {{last:UInt8}})
-                FROM journey WHERE {_JOURNEY} AND name = '' AND minute < {{onset:UInt32}} AND {clause}
-                """,
-                params,
-            )
-        )
+    ((mean, sd, orders, reached, ordered),) = client.query(
+        f"""
+        WITH name = 'purchase' AND value > 0 AND currency IN ({{currency:String}}, '') AS paid
+        SELECT ifNotFinite(avgIf(toFloat64(value), paid), 0.), ifNotFinite(stddevPopIf(toFloat64(value), paid), 0.), countIf(paid),
+            uniqExactIf(session, name = '' AND step = if({{step_to:UInt8}} = 0, {{step_from:UInt8}}, {{step_to:UInt8}})),
+            uniqExactIf(session, name = '' AND step = {{last:UInt8}})
+        FROM journey WHERE {_JOURNEY} AND name IN ('', 'purchase') AND minute < {{onset:UInt32}} AND {clause}
+        """,
+        params,
     )
     return Worth(currency, float(mean), float(sd), int(orders), float(reached), float(min(ordered, reached)))
 

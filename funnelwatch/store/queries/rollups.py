@@ -113,10 +113,10 @@ def _conversions(
     found = client.arrays(
         f"""
         SELECT cityHash64(dims, value) AS cohort, toInt64(step) AS step_no, toInt64(delay) AS wait,
-            toInt64(intDiv(minute - delay, 60)) AS hour, toFloat64(sum(entered)) AS n
+            toInt64(intDiv(minute - delay, 60)) AS hour, toInt64(grouping(wait)) AS by_hour, toFloat64(sum(entered)) AS n
         FROM funnel_minute
         WHERE {OF_FUNNEL} AND step > 1 AND minute + lag <= {{as_of:UInt32}} AND {COMMITTED}
-        GROUP BY cohort, step_no, wait, hour
+        GROUP BY GROUPING SETS ((cohort, step_no, hour), (cohort, step_no, wait))
         """,
         {**parameters(scope), "as_of": known_by(as_of)},
     )
@@ -125,18 +125,19 @@ def _conversions(
     converted, delays = np.zeros((len(keys), hours)), np.zeros((len(keys), bins))
     by_pair = SeriesRows(
         scope.funnel, rows.cohorts, found["cohort"].astype(np.uint64), found["step_no"].astype(np.int64),
-        np.full(len(found["n"]), -1), found["hour"].astype(np.int64), found["wait"].astype(np.int64), found["n"].astype(np.float64),
+        found["by_hour"].astype(np.int64), found["hour"].astype(np.int64), found["wait"].astype(np.int64), found["n"].astype(np.float64),
     )  # fmt: skip
-    order, starts = by_pair.sorted()
+    order, starts = by_pair.sorted
     for i, key in enumerate(keys):
         if key.metric != "conversion":
             continue
-        begin, end = starts.get((code_of.get(key.cohort, -1), number.get(key.step_to, 0), -1), (0, 0))
-        mine = order[begin:end]
-        hour, count = by_pair.at[mine] - scope.from_minute // 60, by_pair.count[mine]
+        of_wait, of_hour = (
+            order[slice(*starts.get((code_of.get(key.cohort, -1), number.get(key.step_to, 0), grouped), (0, 0)))] for grouped in (0, 1)
+        )
+        hour = by_pair.at[of_hour] - scope.from_minute // 60
         inside = hour >= 0
-        converted[i] = np.bincount(hour[inside], weights=count[inside], minlength=hours)
-        delays[i] = np.bincount(np.minimum(by_pair.lag[mine], bins - 1), weights=count, minlength=bins)
+        converted[i] = np.bincount(hour[inside], weights=by_pair.count[of_hour][inside], minlength=hours)
+        delays[i] = np.bincount(np.minimum(by_pair.lag[of_wait], bins - 1), weights=by_pair.count[of_wait], minlength=bins)
     return converted, delays
 
 
