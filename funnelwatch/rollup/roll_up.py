@@ -8,7 +8,7 @@ that diagnosis and reports count from the same arrivals as the detector.
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from funnelwatch.core.funnel import FunnelDef
 from funnelwatch.rollup.cohorts import DEFAULT_SETS, DimensionSet
@@ -17,8 +17,10 @@ from funnelwatch.store.queries import dirty, journey, rollup_writes, sweep
 from funnelwatch.store.queries.dirty import Dirty
 from funnelwatch.store.queries.journey import Scope
 
-#: A day at a time bounds the memory of a backfill and still reads each event little more than once.
+#: A day at a time reads each event little more than once.
 CHUNK_MINUTES = 1_440
+#: Events whose sessions are in memory at once, which then takes about a gigabyte.
+PART_EVENTS = 300_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,10 +56,22 @@ def roll_up(
 def _roll_up_chunk(client: Client, scope: Scope, sets: Sequence[DimensionSet]) -> None:
     version = rollup_writes.new_version()
     multi = {rollup_writes.multi_of(dims) for dims in sets} - {""}
-    journey.insert(client, scope, version, sorted(multi))
-    rollup_writes.insert_arrivals(client, scope, version, sets)
-    rollup_writes.insert_events(client, scope, version, sets)
+    parts = max(1, -(-journey.size(client, scope) // PART_EVENTS))
+    for shard in range(parts):
+        journey.insert(client, replace(scope, shard=(shard, parts)), version, sorted(multi))
+    for part in _slices(scope, parts):
+        rollup_writes.insert_arrivals(client, part, version, sets)
+        rollup_writes.insert_events(client, part, version, sets)
     rollup_writes.commit(client, scope, version)
+
+
+def _slices(scope: Scope, parts: int) -> list[Scope]:
+    """The scope's minutes in at most `parts` pieces: sums are by the minute, so they are independent."""
+    step = -(-(scope.to_minute - scope.from_minute) // parts)
+    return [
+        replace(scope, from_minute=start, to_minute=min(start + step, scope.to_minute))
+        for start in range(scope.from_minute, scope.to_minute, step)
+    ]
 
 
 def dirty_minutes(client: Client, project_id: int, since_ms: int) -> Dirty:

@@ -2,14 +2,16 @@
 
 import itertools
 import random
+import sys
 import time
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from decimal import Decimal
-from typing import Any
+from typing import Any, Literal
 
+import msgspec
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
@@ -261,6 +263,35 @@ def test_any_split_of_a_range_gives_the_same_rows(
     for start, end in itertools.pairwise(edges):
         roll_up(store, funnel, run_id, start, end)
     assert stored(store, funnel, run_id) == stored(store, funnel)
+
+
+@pytest.mark.parametrize("count_by", ["session", "visitor"])
+def test_an_hour_at_a_time_reads_fewer_visitors_and_gives_the_same_rows(
+    store: Client, count_by: Literal["session", "visitor"]
+) -> None:
+    funnel = replace(a_funnel(next(ids)), count_by=count_by)
+    known = [msgspec.structs.replace(event, user_id="known") if event.visitor_id in ("visitor3", "visitor4") and event.ts % 2 else event
+             for event in a_history(funnel.project_id, seed=11, visitors=40)]  # fmt: skip
+    insert_twice(store, known, 11)
+    roll_up(store, funnel, "whole", FIRST, LAST)
+    for start in range(FIRST, LAST, 60):
+        roll_up(store, funnel, "hours", start, min(start + 60, LAST))
+    whole = stored(store, funnel, "whole")
+    assert len(whole) > 100
+    assert stored(store, funnel, "hours") == whole
+
+
+def test_a_range_too_large_for_memory_is_made_in_parts_with_the_same_rows(
+    store: Client, shop: tuple[FunnelDef, list[Event]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    funnel, history = shop
+    monkeypatch.setattr(sys.modules["funnelwatch.rollup.roll_up"], "PART_EVENTS", len(history) // 5)
+    roll_up(store, funnel, "parts", FIRST, LAST)
+    assert stored(store, funnel, "parts") == stored(store, funnel)
+    whole, parts = (rollups.window(store, funnel, run_id, LAST - 1, LAST - FIRST) for run_id in ("", "parts"))
+    assert parts.keys == whole.keys
+    assert (parts.trials == whole.trials).all()
+    assert (parts.hits == whole.hits).all()
 
 
 def test_what_was_received_later_is_not_known_as_of_an_earlier_time(store: Client, shop: tuple[FunnelDef, list[Event]]) -> None:

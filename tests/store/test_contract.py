@@ -142,6 +142,7 @@ QUESTIONS: dict[str, tuple[tuple[Callable[..., Any], ...], Callable[[Client], An
     "states": ((states.save, states.load, states.forget), write_and_read_states),
     "rollups": ((journey.insert, rollup_writes.insert_arrivals, rollup_writes.insert_events, rollup_writes.commit, rollup_writes.kept_values), write_rollups),
     "sweep": ((sweep.prune, sweep.forget_run), write_twice_and_sweep),
+    "size": ((journey.size,), lambda c: journey.size(c, Scope(FUNNEL, "", MINUTE, MINUTE + 120))),
     "window": ((rollups.window,), lambda c: rollups.window(c, FUNNEL, "", MINUTE + 119, 120)),
     "history": ((rollups.history,), lambda c: rollups.history(c, FUNNEL, "", MINUTE // 60, MINUTE // 60 + 3, [(MINUTE, MINUTE + 59, PHONES)])),
     "increments": ((rollups.increments,), lambda c: by_series(rollups.increments(c, FUNNEL, "", MINUTE, MINUTE + 120))),

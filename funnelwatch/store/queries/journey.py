@@ -53,7 +53,7 @@ _COLUMNS_OF_EVENTS = frozenset(
 class Scope:
     """Which rows to make: minutes [from_minute, to_minute), knowing what was received by `as_of_ms` (None: everything).
 
-    `shard` (i, n) restricts to every n-th visitor: how a long backfill bounds its memory.
+    `shard` (i, n) restricts `insert` to every n-th visitor: how a long backfill bounds its memory.
     """
 
     funnel: FunnelDef
@@ -75,6 +75,12 @@ def insert(client: Client, scope: Scope, version: int, multi: Sequence[str] = MU
             text.only(actors)
     sql = text.insert()
     client.command(sql, {**text.params, "version": version})
+
+
+def size(client: Client, scope: Scope) -> int:
+    """Events to be read for a scope, about."""
+    text = _Text(scope, ())
+    return int(client.query(text.count(), text.params).scalar())
 
 
 def reach_minutes(funnel: FunnelDef) -> int:
@@ -114,6 +120,9 @@ class _Text:
     def _owner(self) -> str:
         """Whose session an event is in."""
         return _OWNER if self._by_visitor else ACTOR
+
+    def count(self) -> str:
+        return f"SELECT count() FROM events WHERE {self._counted('{read_from:Int64}', '{to:Int64}')}"
 
     def seen(self) -> str:
         """Who did anything in the minutes asked for: the visitors of their events, of a server's orders the browser's."""
@@ -167,7 +176,7 @@ WHERE p.at >= {{from:Int64}} AND p.at < {{to:Int64}} AND p.at >= since
             arrayFilter((t, before) -> t - before > {{gap:Int64}}, s_ts, arrayPopBack(arrayPushFront(s_ts, toInt64(-{2**60})))) AS s_starts
         FROM events
         WHERE {self._counted("{read_from:Int64}", "{to:Int64} + {twin:Int64}")} AND session_id = '' AND channel != 'server'
-            {self._only("s_actor")}
+            AND {_SHARD.format("s_actor")} {self._only("s_actor")}
         GROUP BY s_actor"""
 
     def _events(self) -> str:
@@ -200,7 +209,7 @@ WHERE p.at >= {{from:Int64}} AND p.at < {{to:Int64}} AND p.at >= since
         LEFT JOIN orders ON order_id = o_id
         LEFT JOIN starts ON if({_IS_TWIN}, twin_of.1, {ACTOR}) = s_actor
         WHERE {self._counted("{read_from:Int64}", "{to:Int64}")} {self._only("actor")}
-            AND cityHash64(actor) % {{shards:UInt32}} = {{shard:UInt32}}"""
+            AND {_SHARD.format("actor")}"""
 
     def _sessions(self) -> str:
         """One row a session: the times of its steps and moments in order, and where each dimension's value came from."""
@@ -322,6 +331,7 @@ WHERE p.at >= {{from:Int64}} AND p.at < {{to:Int64}} AND p.at >= since
         return f"NOT ({test})" if rule.negate else test
 
 
+_SHARD = "cityHash64({}) % {{shards:UInt32}} = {{shard:UInt32}}"
 _IS_TWIN = "(channel = 'server' AND order_id != '' AND twin_of.1 != '')"
 _POINT = """Tuple(step UInt8, name String, at Int64, known Int64, prev Int64, code String, order_id String,
     value Decimal(18, 4), units UInt32, duration Nullable(Float64))"""
