@@ -9,16 +9,15 @@ that diagnosis and reports count from the same arrivals as the detector.
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 from funnelwatch.core.funnel import FunnelDef
-from funnelwatch.rollup.cohorts import DEFAULT_SETS, DimensionSet
+from funnelwatch.rollup.cohorts import DEFAULT_SETS, LEAST_SHARE, NAMED_VALUES, DimensionSet
 from funnelwatch.store.client import Client
-from funnelwatch.store.queries import dirty, journey, rollup_writes, sweep
+from funnelwatch.store.queries import cuts, dirty, journey, rollup_writes, sweep
 from funnelwatch.store.queries.dirty import Dirty
 from funnelwatch.store.queries.journey import Scope
 
-#: A day at a time reads each event little more than once.
-CHUNK_MINUTES = 1_440
 #: Events whose sessions are in memory at once, which then takes about a gigabyte.
 PART_EVENTS = 300_000
 
@@ -46,11 +45,26 @@ def roll_up(
     Running it again, or twice at once, changes no number. Raises StoreError, StoreUnavailable; then nothing has changed.
     """
     started = time.perf_counter()
-    starts = range(from_minute, to_minute, CHUNK_MINUTES)
-    for start in starts:
-        scope = Scope(funnel, run_id, start, min(start + CHUNK_MINUTES, to_minute), as_of_ms)
+    chunks = _days(from_minute, to_minute)
+    for start, end in chunks:
+        scope = Scope(funnel, run_id, start, end, as_of_ms)
+        _choose_cohorts(client, scope, dimension_sets)
         _roll_up_chunk(client, scope, dimension_sets)
-    return RollupStats(max(0, to_minute - from_minute), len(starts), time.perf_counter() - started)
+    return RollupStats(max(0, to_minute - from_minute), len(chunks), time.perf_counter() - started)
+
+
+def _days(from_minute: int, to_minute: int) -> list[tuple[int, int]]:
+    """Pieces that each lie in one day (UTC): a day reads each event little more than once, and has one choice of cohorts."""
+    edges = [from_minute, *range((from_minute // cuts.DAY + 1) * cuts.DAY, to_minute, cuts.DAY), to_minute]
+    return [(start, end) for start, end in pairwise(edges) if start < end]
+
+
+def _choose_cohorts(client: Client, scope: Scope, sets: Sequence[DimensionSet]) -> None:
+    """Once a day, the first time one of its minutes is rolled up."""
+    if not cuts.is_chosen(client, scope):
+        midnight = scope.from_minute // cuts.DAY * cuts.DAY
+        before = replace(scope, from_minute=midnight - cuts.DAY, to_minute=midnight)
+        cuts.choose(client, before, sets, NAMED_VALUES, LEAST_SHARE)
 
 
 def _roll_up_chunk(client: Client, scope: Scope, sets: Sequence[DimensionSet]) -> None:

@@ -21,6 +21,7 @@ from funnelwatch.store.embedded import ChdbClient
 from funnelwatch.store.queries import (
     arrival,
     coverage,
+    cuts,
     dirty,
     engine,
     events,
@@ -97,13 +98,25 @@ def write_and_read_states(client: Client) -> Any:
 def write_rollups(client: Client) -> Any:
     run_id = f"contract-{type(client).__name__}"
     scope = Scope(FUNNEL, run_id, MINUTE, MINUTE + 10)
-    rollup_writes.kept_values(client, scope, ["device"], ["mobile"], [9])
     journey.insert(client, scope, 5)
     rollup_writes.insert_arrivals(client, scope, 5, DEFAULT_SETS)
     rollup_writes.insert_events(client, scope, 5, DEFAULT_SETS)
     rollup_writes.commit(client, scope, 5)
     found = rollups.window(client, FUNNEL, run_id, MINUTE + 9, 10)
     return {key.cohort.label() for key in found.keys}, float(found.hits.sum())
+
+
+def choose_and_read(client: Client) -> Any:
+    run_id = f"cuts-{type(client).__name__}"
+    roll_up(client, FUNNEL, run_id, MINUTE, MINUTE + 180)
+    midnight = (MINUTE // cuts.DAY + 1) * cuts.DAY
+    day = Scope(FUNNEL, run_id, midnight - cuts.DAY, midnight)
+    cuts.choose(client, day, DEFAULT_SETS, 2, 0.01)
+    rows = client.query(
+        "SELECT dims, value, sessions FROM cohort_values WHERE project_id = {p:UInt32} AND run_id = {r:String} AND from_minute = {m:UInt32} ORDER BY ALL",
+        {"p": PROJECT, "r": run_id, "m": midnight},
+    )
+    return list(rows), cuts.is_chosen(client, Scope(FUNNEL, run_id, midnight, midnight + 1)), cuts.is_chosen(client, Scope(FUNNEL, "", midnight, midnight + 1))
 
 
 def write_twice_and_sweep(client: Client) -> Any:
@@ -120,6 +133,7 @@ def write_twice_and_sweep(client: Client) -> Any:
 QUESTIONS: dict[str, tuple[tuple[Callable[..., Any], ...], Callable[[Client], Any]]] = {
     "shares": ((arrival.shares, arrival.curve), lambda c: (arrival.shares(c, FUNNEL, "", MINUTE, MINUTE + 120, MINUTE + 130), arrival.curve(c, FUNNEL, "", MINUTE + 120, 2))),
     "coverage": ((coverage.meter,), lambda c: coverage.meter(c, PROJECT, START, START + 7_200_000)),
+    "cuts": ((cuts.choose, cuts.is_chosen), choose_and_read),
     "dirty": ((dirty.minutes,), lambda c: dirty.minutes(c, PROJECT, 0).minutes),
     "about": ((engine.about,), lambda c: engine.about(c)[0]),
     "existing": ((events.existing_ids, events.insert, events.insert_columns, events.columns_of), lambda c: (events.insert(c, a_shop(), "contract"), events.existing_ids(c, PROJECT, ["0-0", "x", "119-e"], START, START + 9_000_000))),
@@ -140,7 +154,7 @@ QUESTIONS: dict[str, tuple[tuple[Callable[..., Any], ...], Callable[[Client], An
     "pulse": ((pulse.read,), lambda c: pulse.read(c, PROJECT, "EUR", START + 7_200_000, 60)),
     "recent": ((recent.insert, recent.latest), write_and_read_recent),
     "states": ((states.save, states.load, states.forget), write_and_read_states),
-    "rollups": ((journey.insert, rollup_writes.insert_arrivals, rollup_writes.insert_events, rollup_writes.commit, rollup_writes.kept_values), write_rollups),
+    "rollups": ((journey.insert, rollup_writes.insert_arrivals, rollup_writes.insert_events, rollup_writes.commit), write_rollups),
     "sweep": ((sweep.prune, sweep.forget_run), write_twice_and_sweep),
     "size": ((journey.size,), lambda c: journey.size(c, Scope(FUNNEL, "", MINUTE, MINUTE + 120))),
     "window": ((rollups.window,), lambda c: rollups.window(c, FUNNEL, "", MINUTE + 119, 120)),
@@ -151,7 +165,7 @@ QUESTIONS: dict[str, tuple[tuple[Callable[..., Any], ...], Callable[[Client], An
     "odds": ((sessions.odds_ratios,), lambda c: sessions.odds_ratios(c, SPAN, "begin_checkout", least=5)),
 }  # fmt: skip
 #: Pure helpers: no engine involved.
-PURE = {"cohort_of", "known_by", "multi_of", "new_version", "parameters", "reach_minutes", "version_of"}
+PURE = {"cohort_of", "cohorts", "known_by", "multi_of", "new_version", "parameters", "reach_minutes", "version_of"}
 
 
 def by_series(news: rollups.Increments) -> Any:

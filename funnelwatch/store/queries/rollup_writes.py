@@ -34,6 +34,11 @@ OF_FUNNEL = """project_id = {project:UInt32} AND funnel_id = {funnel:UInt32} AND
     AND intDiv(minute, 60) >= intDiv({from:UInt32}, 60) AND intDiv(minute, 60) <= intDiv({to:UInt32}, 60)"""
 
 
+#: The choice of cohort values for the day a scope lies in: a scope never spans two.
+OF_DAY = """project_id = {project:UInt32} AND funnel_id = {funnel:UInt32} AND run_id = {run:String}
+    AND from_minute = intDiv({from:UInt32}, 1440) * 1440"""
+
+
 def parameters(scope: Scope) -> dict[str, object]:
     """The parameters `OF_FUNNEL` and `COMMITTED` need."""
     return {
@@ -61,8 +66,8 @@ def insert_arrivals(client: Client, scope: Scope, version: int, sets: Sequence[D
         SELECT project_id, funnel_id, funnel_version, run_id, version, minute, step, cohort.1 AS dims, {_POOLED} AS pooled,
             least(intDiv(toUnixTimestamp64Milli(known_at), 60000) - minute, {_MAX_LAG}) AS lag,
             if(step > 1, least(minute - intDiv(toUnixTimestamp64Milli(prev_at), 60000), {_MAX_LAG}), 0) AS delay, count()
-        FROM journey ARRAY JOIN {_cohorts(sets)} AS cohort
-        WHERE {OF_FUNNEL} AND version = {{version:UInt64}} AND name = '' AND {_KNOWN}
+        FROM journey ARRAY JOIN {cohorts(sets)} AS cohort
+        WHERE {OF_FUNNEL} AND version = {{version:UInt64}} AND name = '' AND {KNOWN}
         GROUP BY project_id, funnel_id, funnel_version, run_id, version, minute, step, dims, pooled, lag, delay
         """,
         {**parameters(scope), "version": version},
@@ -81,8 +86,8 @@ def insert_events(client: Client, scope: Scope, version: int, sets: Sequence[Dim
             least(greatest(intDiv(toUnixTimestamp64Milli(known_at), 60000) - minute, 0), {_MAX_LAG}) AS lag,
             count(), uniqExact(session), uniqExactIf(order_id, name = 'purchase'), sum(units), sum(journey.value),
             quantilesDDStateIf(0.01, 0.5, 0.95)(ifNull(duration_ms, 0), duration_ms IS NOT NULL)
-        FROM journey ARRAY JOIN {_cohorts(sets)} AS cohort
-        WHERE {OF_FUNNEL} AND version = {{version:UInt64}} AND name != '' AND {_KNOWN}
+        FROM journey ARRAY JOIN {cohorts(sets)} AS cohort
+        WHERE {OF_FUNNEL} AND version = {{version:UInt64}} AND name != '' AND {KNOWN}
         GROUP BY project_id, funnel_id, funnel_version, run_id, version, minute, step, name, error_code, currency, dims, pooled, lag
         """,
         {**parameters(scope), "version": version},
@@ -100,21 +105,6 @@ def commit(client: Client, scope: Scope, version: int) -> None:
     client.insert("rollup_minutes", {**{name: [value] * len(minutes) for name, value in keys.items()}, "minute": minutes})
 
 
-def kept_values(
-    client: Client, scope: Scope, dims: Sequence[str], values: Sequence[str], sessions: Sequence[int]
-) -> None:
-    """Record which cohort values are counted by name from the scope's first minute on."""
-    funnel = scope.funnel
-    size = len(dims)
-    client.insert(
-        "cohort_values",
-        {
-            "project_id": [funnel.project_id] * size, "funnel_id": [funnel.id] * size, "run_id": [scope.run_id] * size,
-            "from_minute": [scope.from_minute] * size, "dims": dims, "value": values, "sessions": sessions,
-        },
-    )  # fmt: skip
-
-
 def multi_of(dims: DimensionSet) -> str:
     """The multi-valued dimension of a set, "" when it has none. Raises ValueError when it has two."""
     found = [name for name in dims if name in MULTI_DIMENSIONS]
@@ -123,7 +113,7 @@ def multi_of(dims: DimensionSet) -> str:
     return found[0] if found else ""
 
 
-def _cohorts(sets: Sequence[DimensionSet]) -> str:
+def cohorts(sets: Sequence[DimensionSet]) -> str:
     """SQL array of the (dims, value) a row belongs to. Names come from the closed vocabulary, never from input."""
     families = {multi: [_cohort(dims) for dims in sets if multi_of(dims) == multi] for multi in ("", *MULTI_DIMENSIONS)}
     branches = [f"multi = '{multi}', [{', '.join(pairs)}]" for multi, pairs in families.items() if pairs]
@@ -139,11 +129,7 @@ def _cohort(dims: DimensionSet) -> str:
 
 _UNIT = "\\x1f"
 #: A set with a dimension not known at that point holds no cohort.
-_KNOWN = f"cohort.2 != '{_UNIT}'"
-_KEPT = """(SELECT dims, value FROM cohort_values
-    WHERE project_id = {project:UInt32} AND funnel_id = {funnel:UInt32} AND run_id = {run:String}
-      AND from_minute = (SELECT max(from_minute) FROM cohort_values
-        WHERE project_id = {project:UInt32} AND funnel_id = {funnel:UInt32} AND run_id = {run:String} AND from_minute <= {from:UInt32}))"""
+KNOWN = f"cohort.2 != '{_UNIT}'"
+_CUTS = f"FROM cohort_values WHERE {OF_DAY}"
 _REST = f"arrayStringConcat(arrayWithConstant(length(splitByChar(',', cohort.1)), '{OTHER}'), '{_UNIT}')"
-#: Before the first choice everything is counted by name.
-_POOLED = f"if(cohort.1 = '' OR cohort IN {_KEPT} OR (SELECT count() FROM {_KEPT}) = 0, cohort.2, {_REST})"
+_POOLED = f"if(cohort.1 NOT IN (SELECT dims {_CUTS}) OR cohort IN (SELECT dims, value {_CUTS}), cohort.2, {_REST})"
