@@ -1,5 +1,6 @@
 """What was measured: series, last events, how the watch is doing."""
 
+import json
 from typing import Any
 
 import msgspec
@@ -19,7 +20,8 @@ from funnelwatch.core.series import SeriesKey
 from funnelwatch.core.vocabulary import DIMENSIONS
 from funnelwatch.incidents.contract import iso
 from funnelwatch.ingest.status import read_status
-from funnelwatch.store.queries import recent, rollups
+from funnelwatch.pipeline.overview import VERSION as OVERVIEW_VERSION
+from funnelwatch.store.queries import recent, rollups, states
 
 MOST_MINUTES = 7 * 1440
 
@@ -78,7 +80,14 @@ class Health(APIView):
         status: dict[str, Any] = msgspec.to_builtins(read_status(settings.DATA_DIR / "spool"), str_keys=True)
         mine = {str(project.pk): project.name for project in scope.projects(request)}
         drops = {mine[key]: reasons for key, reasons in status.pop("drops").items() if key in mine}
-        return Response(status | {"drops": drops, "last_error": pipeline.ingest_status().get("last_error", "")})
+        with store_or_unavailable():
+            judged = {name: self._judged_until(pk) for pk, name in ((int(key), name) for key, name in mine.items())}
+        return Response(status | {"drops": drops, "judged_until": judged, "last_error": pipeline.ingest_status().get("last_error", "")})
+
+    def _judged_until(self, project_id: int) -> str | None:
+        """The end of the newest minute that was judged, ISO 8601; None before the first tick."""
+        found = states.load(client(), project_id, "", "overview", OVERVIEW_VERSION)
+        return iso(clock.from_ms(json.loads(found[1])["at"] * 1000)) if found else None
 
 
 def _cohort(request: Request) -> Cohort:

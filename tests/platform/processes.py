@@ -35,11 +35,11 @@ def result(*arguments: object, data: Path, **environment: str) -> dict[str, Any]
     return dict(json.loads(done.stdout))
 
 
-def python(code: str, data: Path) -> str:
+def python(code: str, data: Path, **environment: str) -> str:
     """Output of Python code in a process of its own, with Django set up."""
     start = "import os, django; os.environ['DJANGO_SETTINGS_MODULE'] = 'funnelwatch.settings'; django.setup()\n"
     done = subprocess.run(
-        [sys.executable, "-c", start + code], env=_environment(data, {}), capture_output=True, text=True, timeout=300
+        [sys.executable, "-c", start + code], env=_environment(data, environment), capture_output=True, text=True, timeout=300
     )
     assert done.returncode in (0, -signal.SIGKILL), done.stderr
     return done.stdout
