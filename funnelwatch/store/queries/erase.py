@@ -1,0 +1,100 @@
+"""Erase a person, or a time range, from the event store: raw events, roll-ups and the sample of the live view.
+
+A person's events go first, then every roll-up minute their journeys touched, so that the minutes can be rolled up again without them.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from funnelwatch.store.client import Client
+
+_ROLLUPS = ("event_minute", "funnel_minute", "journey")
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """What was (on a dry run: would be) erased: rows by table, and the epoch minutes to roll up again."""
+
+    rows: Mapping[str, int]
+    minutes: tuple[int, ...]
+    dry_run: bool
+
+
+def person(client: Client, project_id: int, identity: str, dry_run: bool = False) -> Receipt:
+    """Erase everyone who is `identity` (a visitor id or user id as stored), and the visitor ids only that user had; a server's events go by their orders.
+
+    The counts of others in the minutes named are to be made again by a roll-up; until then they hold the person's share without
+    anything that identifies them. Raises ValueError for an empty identity, StoreError, StoreUnavailable; calling again completes
+    the work.
+    """
+    if not identity:
+        raise ValueError("an empty id is nobody's")
+    params: dict[str, object] = {"project": project_id, "ids": _aliases(client, project_id, identity)}
+    params["orders"] = list(client.query(
+        f"SELECT DISTINCT order_id FROM events WHERE project_id = {{project:UInt32}} AND order_id != '' AND {_THEIRS}", params
+    ).columns[0])  # fmt: skip
+    mine = f"project_id = {{project:UInt32}} AND ({_THEIRS} OR visitor_id = '' AND user_id = '' AND order_id IN {{orders:Array(String)}})"
+    events = f"SELECT message_id FROM events WHERE {mine}"
+    minutes = client.query(
+        f"SELECT DISTINCT toInt64(intDiv(toUnixTimestamp64Milli(ts), 60000)) AS minute FROM events WHERE {mine} ORDER BY minute", params
+    ).columns[0]
+    conditions = {
+        "ingest_recent": f"project_id = {{project:UInt32}} AND message_id IN ({events})",
+        "journey": "project_id = {project:UInt32} AND (visitor_id IN {ids:Array(String)} OR order_id IN {orders:Array(String)})",
+        "visitors": "project_id = {project:UInt32} AND visitor_id IN {ids:Array(String)}",
+        "events": mine,  # last: by them a second call finds what a crash left behind
+    }
+    return _erase(client, conditions, params, tuple(int(minute) for minute in minutes), dry_run)
+
+
+def time_range(
+    client: Client, project_id: int, from_ms: int, to_ms: int, reach_minutes: int, dry_run: bool = False
+) -> Receipt:
+    """Erase all that happened with `from_ms <= ts < to_ms` (epoch milliseconds): events, and the roll-ups of every minute touched.
+
+    To be rolled up again are a first minute only partly covered and, for sessions cut off, the `reach_minutes` (the longest
+    `journey.reach_minutes` of the project's funnels) from the end on. Raises ValueError, StoreError, StoreUnavailable.
+    """
+    if from_ms >= to_ms:
+        raise ValueError("the range ends before it begins")
+    first, last = from_ms // 60_000, (to_ms - 1) // 60_000
+    params = {"project": project_id, "from": from_ms, "to": to_ms, "first": first, "last": last}
+    between = """project_id = {project:UInt32}
+        AND ts >= fromUnixTimestamp64Milli({from:Int64}, 'UTC') AND ts < fromUnixTimestamp64Milli({to:Int64}, 'UTC')"""
+    rolled = "project_id = {project:UInt32} AND minute BETWEEN {first:UInt32} AND {last:UInt32}"
+    conditions = {
+        "ingest_recent": f"project_id = {{project:UInt32}} AND message_id IN (SELECT message_id FROM events WHERE {between})",
+        **dict.fromkeys(_ROLLUPS, rolled),
+        "events": between,
+    }
+    again = (*range(first, first + bool(from_ms % 60_000)), *range(max(last, first + 1), last + 1 + reach_minutes))
+    return _erase(client, conditions, params, again, dry_run)
+
+
+_THEIRS = "(visitor_id IN {ids:Array(String)} OR user_id IN {ids:Array(String)})"
+
+
+def _aliases(client: Client, project_id: int, identity: str) -> list[str]:
+    """The id itself, and for a user the visitor ids that only this user had."""
+    rows = client.query(
+        """
+        SELECT visitor_id FROM events
+        WHERE project_id = {project:UInt32} AND visitor_id != '' AND visitor_id IN (
+            SELECT visitor_id FROM events WHERE project_id = {project:UInt32} AND user_id = {id:String})
+        GROUP BY visitor_id HAVING uniqExactIf(user_id, user_id != '') = 1
+        """,
+        {"project": project_id, "id": identity},
+    )
+    return sorted({identity, *rows.columns[0]})
+
+
+def _erase(client: Client, conditions: Mapping[str, str], params: Mapping[str, object], minutes: tuple[int, ...], dry_run: bool) -> Receipt:
+    rows = {
+        table: int(client.query(f"SELECT count() FROM {table} WHERE {condition}", params).scalar())
+        for table, condition in conditions.items()
+    }
+    if not dry_run:
+        for table, condition in conditions.items():
+            if rows[table]:
+                client.command(f"ALTER TABLE {table} DELETE WHERE {condition} SETTINGS mutations_sync = 1", params)
+    return Receipt(rows, minutes, dry_run)
