@@ -7,6 +7,7 @@ Every number comes with its interval and the share of it that is expected to be 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import permutations
 from typing import Any
 
 import numpy as np
@@ -232,12 +233,14 @@ def _steps(span: Span, found: Counts, shares: Mapping[int, float]) -> Steps:
 
 def _find_set(client: Client, span: Span, by: Sequence[str]) -> tuple[str, ...] | None:
     """The stored dimension set of just these dimensions, in its own order."""
-    stored = client.query(f"SELECT DISTINCT dims FROM funnel_minute WHERE {OF_FUNNEL}", span.parameters())
-    for (dims,) in stored:
-        names = tuple(dims.split(",")) if dims else ()
-        if sorted(names) == sorted(by):
-            return names
-    return None
+    if not by:
+        return ()
+    orders = [",".join(names) for names in permutations(by)]
+    stored = client.query(
+        f"SELECT dims FROM funnel_minute WHERE {OF_FUNNEL} AND dims IN {{orders:Array(String)}} LIMIT 1",
+        {**span.parameters(), "orders": orders},
+    )
+    return tuple(stored.scalar().split(",")) if len(stored) else None
 
 
 def _stored_set(client: Client, span: Span, by: Sequence[str]) -> tuple[str, ...]:
