@@ -1,7 +1,7 @@
 """From the anomalies of one tick to findings: which of them are one fault, which cohort it hits, what caused it, what it costs."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from functools import cache, partial
 
@@ -44,23 +44,25 @@ class Agenda:
     """When to diagnose: at once what is new, and what runs again at AGAIN_AFTER, since a diagnosis costs a thousand judgements."""
 
     since: int = -1
-    explained: tuple[Cohort, ...] = ()
+    known: set[Cohort] = field(default_factory=set)
 
     def due(self, anomalies: Sequence[Anomaly], minute: int) -> bool:
         """Whether to diagnose at `minute`. A new anomaly that may be a trace of what was found waits for the next turn."""
         if not anomalies:
-            self.since, self.explained = -1, ()
+            self.since, self.known = -1, set()
             return False
-        strange = any(all(disjoint(a.key.cohort, cohort) for cohort in self.explained) for a in anomalies)
-        if self.since < 0 or strange:
+        if self.since < 0:
             self.since = minute
             return True
         age = minute - self.since
-        return age in AGAIN_AFTER or (age > AGAIN_AFTER[-1] and age % AGAIN_EVERY == 0)
+        if age in AGAIN_AFTER or (age > AGAIN_AFTER[-1] and age % AGAIN_EVERY == 0):
+            return True
+        new = {anomaly.key.cohort for anomaly in anomalies} - self.known
+        return any(all(disjoint(cohort, other) for other in self.known) for cohort in new)
 
     def found(self, findings: Sequence[Finding], anomalies: Sequence[Anomaly]) -> None:
         """Note what the diagnosis covered: the cohorts named, and those of anomalies it left for later."""
-        self.explained = (*(f.diagnosis.cohort for f in findings), *(a.key.cohort for a in anomalies))
+        self.known |= {finding.diagnosis.cohort for finding in findings} | {anomaly.key.cohort for anomaly in anomalies}
 
 
 @dataclass(frozen=True)
