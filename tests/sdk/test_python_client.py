@@ -286,7 +286,7 @@ def test_batches_stay_below_the_servers_limits(collector, connect, errors):
     assert [type(error) for error in errors] == [Dropped, Dropped]
 
 
-@pytest.mark.parametrize("properties", [{"x": float("nan")}, {"x": object()}, {"x": float("inf")}], ids=str)
+@pytest.mark.parametrize("properties", [{"x": float("nan")}, {"x": object()}, {"x": float("inf")}], ids=["nan", "object", "infinity"])
 def test_what_json_cannot_carry_is_dropped_and_reported(connect, errors, properties):
     connect().track("x", properties, user_id="u")
     assert isinstance(errors[0], Dropped)

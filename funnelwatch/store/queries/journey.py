@@ -21,10 +21,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from funnelwatch import config
-from funnelwatch.core.funnel import FunnelDef, PropertyFilter, Step
+from funnelwatch.core.funnel import FunnelDef
 from funnelwatch.core.vocabulary import ERROR_EVENTS, MULTI_DIMENSIONS, SESSION_DIMENSIONS, STEP_DIMENSIONS
 from funnelwatch.store.client import Client
 from funnelwatch.store.native import Column
+from funnelwatch.store.queries.step_filter import matches
 
 REENTRY_MINUTES = 240
 #: An order's twins (browser, server, webhook) are looked for this far around.
@@ -44,9 +45,6 @@ _MULTI_VALUES = {
     "category": "arrayDistinct(arrayFilter(x -> x != '', arrayPushBack(item_category, category)))",
     "variant": "variants",
 }
-_COLUMNS_OF_EVENTS = frozenset(
-    (*_CARRIED, *STEP_DIMENSIONS, "name", "channel", "category", "page_path", "referrer", "order_id", "error_code", "library")
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,9 +180,9 @@ WHERE p.at >= {{from:Int64}} AND p.at < {{to:Int64}} AND p.at >= since
     def _events(self) -> str:
         """The events that count, each with the actor and session it belongs to and the steps it matches."""
         steps = ", ".join(
-            f"in_funnel AND ({self._matches(step, f's{k}')}) AS s{k}" for k, step in enumerate(self.scope.funnel.steps, 1)
+            f"in_funnel AND ({matches(step, f's{k}', self.params)}) AS s{k}" for k, step in enumerate(self.scope.funnel.steps, 1)
         )
-        exclusions = " OR ".join(self._matches(step, f"x{k}") for k, step in enumerate(self.scope.funnel.exclusions)) or "0"
+        exclusions = " OR ".join(matches(step, f"x{k}", self.params) for k, step in enumerate(self.scope.funnel.exclusions)) or "0"
         dims = ", ".join((*_CARRIED, *STEP_DIMENSIONS))
         derived = "client_session != '', client_session, concat('@', toString(arrayLast(s -> s <= at_session, s_starts)))"
         session = "''" if self._by_visitor else derived
@@ -311,24 +309,6 @@ WHERE p.at >= {{from:Int64}} AND p.at < {{to:Int64}} AND p.at >= since
 
     def _only(self, column: str) -> str:
         return f"AND {column} IN {{actors:Array(String)}}" if "actors" in self.params else ""
-
-    def _matches(self, step: Step, prefix: str) -> str:
-        self.params[prefix] = list(step.events)
-        parts = [f"name IN {{{prefix}:Array(String)}}"]
-        parts += [self._filter(rule, f"{prefix}_{i}") for i, rule in enumerate(step.filters)]
-        return " AND ".join(parts)
-
-    def _filter(self, rule: PropertyFilter, prefix: str) -> str:
-        self.params[prefix] = list(rule.values)
-        if rule.property in _COLUMNS_OF_EVENTS:
-            test = f"{rule.property} IN {{{prefix}:Array(String)}}"
-        elif rule.property == "sku":
-            test = f"hasAny(item_sku, {{{prefix}:Array(String)}})"
-        else:
-            self.params[f"{prefix}_key"] = rule.property
-            raw = f"JSONExtractRaw(properties, {{{prefix}_key:String}})"
-            test = f"trim(BOTH '\"' FROM {raw}) IN {{{prefix}:Array(String)}}"
-        return f"NOT ({test})" if rule.negate else test
 
 
 _SHARD = "cityHash64({}) % {{shards:UInt32}} = {{shard:UInt32}}"
