@@ -24,6 +24,9 @@ os.environ["FUNNELWATCH_DATA"] = _data
 os.environ["DJANGO_SETTINGS_MODULE"] = "funnelwatch.settings"
 # pytest-django sets Django up only where it finds the settings before this file runs; test modules import models at the top.
 django.setup()
+# xdist's workers inherit the environment, and pytest-django in a worker reads the settings it names before this file runs there:
+# all workers would share this process's directory.
+del os.environ["DJANGO_SETTINGS_MODULE"]
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -9,7 +9,6 @@ three-session cell with no order does not outshine a three-thousand-session one.
 from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import combinations
-from math import log
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,6 +30,8 @@ ALL_EXPLAINED = 0.95
 MOSTLY = 0.6
 #: Siblings this many standard deviations off fall with the child, so the parent is the answer (3.0: 0.69 on RS, none: 0.60).
 SIBLING_Z = 3.0
+#: Nats for a restriction as such, whatever its value.
+CHOICE = 1.5
 #: Values examined per dimension, the largest deficits first.
 MAX_VALUES = 30
 
@@ -129,7 +130,8 @@ def _score_cuboid(
     expected, observed, doubt, trials = (
         np.bincount(inverse, array[keep], len(cells)).astype(np.float64) for array in (board.expected, board.observed, board.doubt, board.trials)
     )
-    score = _ratio(expected, observed, doubt, board, sign) - _penalty(sizes)
+    code_lengths = sum(_code_length(board, table, axis)[value] for axis, value in zip(axes, np.unravel_index(cells, sizes), strict=True))
+    score = _ratio(expected, observed, doubt, board, sign) - code_lengths
     for index in np.flatnonzero(score > 0):
         values = np.unravel_index(cells[index], sizes)
         cohort = Cohort.of(
@@ -146,9 +148,12 @@ def _score_cuboid(
         )
 
 
-def _penalty(sizes: list[int]) -> float:
-    """Nats to name the cell among its cuboid's, plus one a restriction: a free choice among three shapes costs about that."""
-    return sum(log(max(size, 2)) for size in sizes) + len(sizes)
+def _code_length(board: _Board, table: LeafTable, axis: int) -> Floats:
+    """Nats to name each value of a dimension: minus the log of its share (a value half the shoppers have is hardly a
+    restriction), plus one for the choice of the dimension."""
+    size = len(table.labels[axis])
+    share = np.bincount(table.values[:, axis], board.trials, size) / max(float(board.trials.sum()), 1.0)
+    return np.asarray(CHOICE - np.log(np.maximum(share, 1e-6)))
 
 
 def _ratio(expected: Floats, observed: Floats, doubt: Floats, board: _Board, sign: float) -> Floats:
@@ -204,9 +209,12 @@ def _widen(table: LeafTable, board: _Board, best: Located, sign: float) -> Locat
 def _rescore(table: LeafTable, board: _Board, cohort: Cohort, sign: float) -> Located:
     inside = table.mask(cohort)
     sums = [np.array([array[inside].sum()]) for array in (board.expected, board.observed, board.doubt)]
-    sizes = [len(table.labels[table.dimensions.index(dimension)]) for dimension, _ in cohort.entries]
+    length = 0.0
+    for dimension, value in cohort.entries:
+        axis = table.dimensions.index(dimension)
+        length += float(_code_length(board, table, axis)[table.labels[axis].index(value)])
     repeated = len(cohort.entries) - len(cohort.dimensions)
-    score = float(_ratio(sums[0], sums[1], sums[2], board, sign)[0]) - _penalty(sizes) - WIDER_COST * repeated
+    score = float(_ratio(sums[0], sums[1], sums[2], board, sign)[0]) - length - WIDER_COST * repeated
     return _located(board, inside, cohort, score)
 
 

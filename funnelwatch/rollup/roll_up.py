@@ -16,7 +16,7 @@ from funnelwatch.rollup.cohorts import DEFAULT_SETS, LEAST_SHARE, NAMED_VALUES, 
 from funnelwatch.store.client import Client
 from funnelwatch.store.queries import cuts, dirty, journey, rollup_writes, sweep
 from funnelwatch.store.queries.dirty import Dirty
-from funnelwatch.store.queries.journey import Scope
+from funnelwatch.store.scope import Scope
 
 #: Events whose sessions are in memory at once, which then takes about a gigabyte.
 PART_EVENTS = 300_000

@@ -26,8 +26,8 @@ from funnelwatch.rollup import DEFAULT_SETS, dirty_minutes, ranges, roll_up
 from funnelwatch.store.client import Client
 from funnelwatch.store.queries import dirty, journey, rollup_writes, rollups
 from funnelwatch.store.queries import events as event_queries
-from funnelwatch.store.queries.journey import Scope
 from funnelwatch.store.queries.rollup_writes import SEPARATOR
+from funnelwatch.store.scope import Scope
 from tests.rollup import reference
 from tests.rollup.reference import Point
 

@@ -12,7 +12,7 @@ from funnelwatch.core.series import SeriesKey
 from funnelwatch.rollup import DEFAULT_SETS, forget_run, prune, roll_up
 from funnelwatch.store.client import Client
 from funnelwatch.store.queries import events, journey, rollup_writes, rollups, sweep
-from funnelwatch.store.queries.journey import Scope
+from funnelwatch.store.scope import Scope
 
 MINUTE = 29_883_600
 SPAN = 30

@@ -41,7 +41,7 @@ from funnelwatch.store.queries import (
 )
 from funnelwatch.store.queries.evidence import Period
 from funnelwatch.store.queries.funnels import Span
-from funnelwatch.store.queries.journey import Scope
+from funnelwatch.store.scope import Scope
 
 PROJECT = 77
 START = 1_793_000_400_000

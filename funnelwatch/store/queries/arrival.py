@@ -7,8 +7,8 @@ from numpy.typing import NDArray
 
 from funnelwatch.core.funnel import FunnelDef
 from funnelwatch.store.client import Client
-from funnelwatch.store.queries.journey import Scope
 from funnelwatch.store.queries.rollup_writes import COMMITTED, OF_FUNNEL, parameters
+from funnelwatch.store.scope import Scope
 
 #: The past a curve is learned from.
 LEARN_MINUTES = 7 * 1_440

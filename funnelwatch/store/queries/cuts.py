@@ -7,7 +7,6 @@ to midnight UTC and never changes, so rolling a day up again gives the same rows
 from collections.abc import Sequence
 
 from funnelwatch.store.client import Client
-from funnelwatch.store.queries.journey import Scope
 from funnelwatch.store.queries.rollup_writes import (
     COMMITTED,
     KNOWN,
@@ -18,6 +17,7 @@ from funnelwatch.store.queries.rollup_writes import (
     cohorts,
     parameters,
 )
+from funnelwatch.store.scope import Scope
 
 #: Minutes from one choice to the next.
 DAY = 1_440

@@ -12,8 +12,8 @@ from funnelwatch.core.funnel import FunnelDef
 from funnelwatch.core.vocabulary import ERROR_EVENTS, MULTI_DIMENSIONS
 from funnelwatch.store.client import Client
 from funnelwatch.store.native import Column
-from funnelwatch.store.queries.journey import Scope
 from funnelwatch.store.queries.rollup_writes import COMMITTED, OF_FUNNEL, parameters
+from funnelwatch.store.scope import Scope
 
 #: Dimensions searched for the broken cohort. Finer ones (os_version) split leaves without naming causes; coarser ones
 #: (consent) are in them.

@@ -18,8 +18,8 @@ from funnelwatch.core.stats import rates
 from funnelwatch.core.vocabulary import DIMENSIONS
 from funnelwatch.store.client import Client
 from funnelwatch.store.queries import arrival
-from funnelwatch.store.queries.journey import Scope
 from funnelwatch.store.queries.rollup_writes import COMMITTED, OF_FUNNEL, SEPARATOR, multi_of, parameters
+from funnelwatch.store.scope import Scope
 
 #: Cohorts in a breakdown, largest first.
 GROUPS = 100

@@ -25,7 +25,8 @@ from funnelwatch.core.funnel import FunnelDef
 from funnelwatch.core.vocabulary import ERROR_EVENTS, MULTI_DIMENSIONS, SESSION_DIMENSIONS, STEP_DIMENSIONS
 from funnelwatch.store.client import Client
 from funnelwatch.store.native import Column
-from funnelwatch.store.queries.step_filter import matches
+from funnelwatch.store.scope import Scope
+from funnelwatch.store.step_filter import matches
 
 REENTRY_MINUTES = 240
 #: An order's twins (browser, server, webhook) are looked for this far around.
@@ -45,21 +46,6 @@ _MULTI_VALUES = {
     "category": "arrayDistinct(arrayFilter(x -> x != '', arrayPushBack(item_category, category)))",
     "variant": "variants",
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Scope:
-    """Which rows to make: minutes [from_minute, to_minute), knowing what was received by `as_of_ms` (None: everything).
-
-    `shard` (i, n) restricts `insert` to every n-th visitor: how a long backfill bounds its memory.
-    """
-
-    funnel: FunnelDef
-    run_id: str
-    from_minute: int
-    to_minute: int
-    as_of_ms: int | None = None
-    shard: tuple[int, int] = (0, 1)
 
 
 def insert(client: Client, scope: Scope, version: int, multi: Sequence[str] = MULTI_DIMENSIONS) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from funnelwatch.core.vocabulary import MULTI_DIMENSIONS
 from funnelwatch.store.client import Client
-from funnelwatch.store.queries.journey import Scope
+from funnelwatch.store.scope import Scope
 
 #: Joins the values of a combined cohort in the `value` column, as "," joins the names in `dims`.
 SEPARATOR = "\x1f"

@@ -14,9 +14,9 @@ from funnelwatch.core.cohort import Cohort
 from funnelwatch.core.funnel import FunnelDef
 from funnelwatch.core.series import Floats, SeriesHistory, SeriesKey, SeriesWindow
 from funnelwatch.store.client import Client
-from funnelwatch.store.queries.journey import Scope
 from funnelwatch.store.queries.rollup_writes import COMMITTED, OF_FUNNEL, parameters
 from funnelwatch.store.queries.series_rows import Ints, SeriesRows, known_by
+from funnelwatch.store.scope import Scope
 
 #: The arrival curve ends here: an event a day late says nothing about the last minutes.
 LATE_MINUTES = 1_440

@@ -13,8 +13,8 @@ from funnelwatch.core.funnel import FunnelDef
 from funnelwatch.core.series import Floats, SeriesKey
 from funnelwatch.core.vocabulary import ERROR_EVENTS
 from funnelwatch.store.client import Client
-from funnelwatch.store.queries.journey import Scope
 from funnelwatch.store.queries.rollup_writes import COMMITTED, OF_FUNNEL, SEPARATOR, parameters
+from funnelwatch.store.scope import Scope
 
 Ints = NDArray[np.int64]
 Bools = NDArray[np.bool_]
