@@ -21,7 +21,7 @@ from funnelwatch.pipeline.funnels import Watched, watched_funnels
 from funnelwatch.pipeline.learning import learn
 from funnelwatch.pipeline.watch import WINDOW, Watch
 from funnelwatch.projects.models import Project
-from funnelwatch.rollup import roll_up
+from funnelwatch.rollup import forget_run, roll_up
 from funnelwatch.store.client import Client
 from funnelwatch.store.queries import names, rollups, states
 
@@ -49,6 +49,7 @@ def replay(
     first, begin, stop = _span(client, project, start, end)
     Incident.objects.filter(project=project, run_id=RUN_ID).delete()
     states.forget(client, project.pk, RUN_ID)
+    forget_run(client, project.pk, RUN_ID)
     for funnel in watched_funnels(client, project, first * 60_000, stop * 60_000):
         _roll_up(client, funnel, first, stop, progress)
         _Run(client, project, funnel, notify, progress).over(begin, stop)

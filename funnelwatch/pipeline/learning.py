@@ -11,6 +11,7 @@ from funnelwatch.pipeline import process
 from funnelwatch.pipeline.funnels import UNSEEN_DAYS, Watched, watched_funnels
 from funnelwatch.pipeline.rolling import roll_up_new
 from funnelwatch.projects.models import Project
+from funnelwatch.rollup import prune
 from funnelwatch.store.client import Client
 from funnelwatch.store.queries import rollups, states
 
@@ -22,7 +23,10 @@ VERSION = 1
 
 
 def learn_baselines(project_id: int) -> int:
-    """Fit the live baselines of a project's funnels as of now and store them; returns how many."""
+    """Fit the live baselines of a project's funnels as of now and store them; returns how many.
+
+    Hourly, so this is also when the rows of replaced roll-ups are swept: the running minute is rolled up six times.
+    """
     project = Project.objects.get(pk=project_id)
     client = process.runtime().client
     now = clock.now()
@@ -30,6 +34,7 @@ def learn_baselines(project_id: int) -> int:
     watched = live_funnels(client, project, now)
     for funnel in watched:
         learn(client, project, funnel.collected, "", now)
+    prune(client, project.pk)
     return len(watched)
 
 
