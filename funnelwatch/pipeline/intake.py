@@ -72,10 +72,10 @@ def import_rows(
         future_ms=config.get_int("future_hours") * 3_600_000,
     )
     for block, lines, dropped in _read_all(_blocks(rows), arrival):
-        for bad in block.rejects:
-            reject(bad.reason, bad.raw)
         for index, reason in dropped:
             reject(reason, block.raws[index].decode(errors="replace"))
+        for bad in block.rejects:
+            reject(bad.reason, bad.raw)
         report.read += len(block.raws) + len(block.rejects)
         report.rejected.update(bad.reason for bad in block.rejects)
         report.rejected.update(reason for _, reason in dropped)
