@@ -85,10 +85,11 @@ def _cohorts(funnel: Watched, window: SeriesWindow, baseline: Baseline) -> list[
             largest.append(key.cohort)
             if len(largest) == LOOKED_AT:
                 break
+    pairs = funnel.whole.pairs
+    values = charts.sigmas([SeriesKey("conversion", a, b, cohort) for cohort in largest for a, b in pairs], window, baseline, 15)
     rows = []
-    for cohort in largest:
-        keys = [SeriesKey("conversion", a, b, cohort) for a, b in funnel.whole.pairs]
-        found = charts.sigmas(keys, window, baseline, 15)
+    for index, cohort in enumerate(largest):
+        found = values[index * len(pairs) : (index + 1) * len(pairs)]
         size = max((abs(value) for value in found if value is not None), default=0.0)
         if size >= NOTABLE:
             rows.append((size, {"cohort": cohort.to_json(), "sigmas": found}))
