@@ -25,8 +25,8 @@ _ROW_BYTES = 1024 * 1024
 #: Free space left to the drain and the event store, which both need some to get the spool empty again.
 _RESERVE_SHARE, _LEAST_RESERVE, _MOST_RESERVE = 0.05, 4 * 1024 * 1024, 256 * 1024 * 1024
 _RETRY_SECONDS = 10
-#: Between looks at the disk; at 60 MB a second no more than a sixth of the reserve.
-_LOOK_SECONDS = 0.5
+#: Between looks at the disk: other programs fill it too, and so do we, by a quarter of the least reserve.
+_LOOK_SECONDS, _LOOK_BYTES = 0.5, 1024 * 1024
 
 
 class SpoolFull(Refusal):
@@ -58,7 +58,8 @@ class Spool:
         self._closing = False
         self._connection: sqlite3.Connection | None = None
         self._number = self._total = self._written = 0
-        self._look_again = 0.0
+        self._look_again, self._unlooked = 0.0, 0
+        self._told = ""
         self._writer = threading.Thread(target=self._run, name="spool-writer", daemon=True)
         self._writer.start()
 
@@ -109,15 +110,18 @@ class Spool:
     def _commit(self, group: list[tuple[Entry, asyncio.Future[None] | Future[None]]]) -> None:
         error: SpoolFull | None = None
         try:
-            if monotonic() >= self._look_again:
+            if monotonic() >= self._look_again or self._unlooked > _LOOK_BYTES:
                 self._check_room()
-                self._look_again = monotonic() + _LOOK_SECONDS
+                self._look_again, self._unlooked = monotonic() + _LOOK_SECONDS, 0
             self._write([entry for entry, _ in group])
+            self._told = ""
         except SpoolFull as full:
             error = full
         except (sqlite3.Error, OSError) as failure:
             # A full or failing disk: the segment may be unusable, so the next attempt begins a new one.
-            log.warning("spool write failed, answering 429: %s", failure)
+            if str(failure) != self._told:
+                log.warning("spool write failed, answering 429: %s", failure)
+            self._told = str(failure)
             self._abandon_segment()
             error = SpoolFull(f"the spool cannot be written: {failure}")
         _settle([future for _, future in group], error)
@@ -133,7 +137,9 @@ class Spool:
             (clock.now_ms(), total, events, recent, drops),
         )
         self._total = total
-        self._written += len(events) + len(recent) + len(drops)
+        size = len(events) + len(recent) + len(drops)
+        self._written += size
+        self._unlooked += size
 
     def _begin_segment(self) -> None:
         number = self._number + 1

@@ -3,17 +3,16 @@
 import hashlib
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import chain, islice
-from multiprocessing import get_context
 from typing import Any
 
 import msgspec
 
 from funnelwatch import config
-from funnelwatch.core import clock
+from funnelwatch.core import children, clock
 from funnelwatch.core.events import Drop
 from funnelwatch.ingest import intake
 from funnelwatch.ingest.arrival import Arrival
@@ -128,10 +127,10 @@ def _read_all(blocks: Iterator[_Block], arrival: Arrival) -> Iterator[tuple[_Blo
     second = next(blocks, None)
     if second is None:
         return
-    with ProcessPoolExecutor(CHILDREN, mp_context=get_context("spawn")) as children:
+    with children.pool(CHILDREN) as readers:
         waiting: deque[tuple[_Block, Future[tuple[bytes, list[tuple[int, str]]]]]] = deque()
         for block in chain([second], blocks):
-            waiting.append((block, children.submit(intake.read_block, block.raws, arrival)))
+            waiting.append((block, readers.submit(intake.read_block, block.raws, arrival)))
             if len(waiting) > CHILDREN:
                 done, future = waiting.popleft()
                 yield (done, *future.result())

@@ -111,7 +111,6 @@ def test_a_file_in_which_nothing_can_be_read_is_a_mistake(data: Path, tmp_path: 
     assert "invalid_json 2" in done.stderr.splitlines()[-1]
 
 
-@pytest.mark.skip(reason="blocks are read ahead by children now: the moment to kill at has to be chosen anew")
 def test_a_killed_import_goes_on_where_it_was_and_counts_nothing_twice(data: Path, tmp_path: Path) -> None:
     file = write(tmp_path / "events.jsonl", [*[message(number) for number in range(1000)], "bad", *[message(n) for n in range(1000, 2000)]])
     # Blocks of 300 instead of 50,000; killed after the third has been stored and before it is noted.
