@@ -16,6 +16,7 @@ from funnelwatch.core.signals import Anomaly
 from funnelwatch.core.vocabulary import MULTI_DIMENSIONS
 from funnelwatch.detect.baseline import Baseline
 from funnelwatch.diagnose.impact import Loss
+from funnelwatch.diagnose.localise import LEAST_MISSES
 from funnelwatch.diagnose.run import Material, diagnose
 from funnelwatch.incidents.matching import disjoint
 from funnelwatch.pipeline import charts
@@ -113,8 +114,9 @@ def _is_old_news(
 def _weight(anomaly: Anomaly) -> tuple[bool, float]:
     """Lost conversions speak before errors and volumes: they are the harm. Then surprise in standard deviations: how clearly
     off, so that the purest cohort speaks and not the widest."""
-    due = max(anomaly.expected * anomaly.trials, 1.0)
-    return anomaly.key.metric == "conversion", abs(anomaly.missing) / due**0.5
+    lost = anomaly.key.metric == "conversion"
+    chance = anomaly.expected * anomaly.trials * (max(1.0 - anomaly.expected, LEAST_MISSES) if lost else 1.0)
+    return lost, abs(anomaly.missing) / max(chance, 1.0) ** 0.5
 
 
 def _multi(cohort: Cohort) -> str:
@@ -197,7 +199,8 @@ def _is_trace(other: Anomaly, chief: Anomaly, cohort: Cohort, table: LeafTable) 
     due = table.trials * table.base_hits / np.maximum(table.base_trials, 1.0)
     due *= table.hits[~named].sum() / max(float(due[~named].sum()), 1.0) if not named.all() else 1.0
     outside, within = (float((due - table.hits)[part].sum()) for part in (rest, inside))
-    noise = max(float(due[rest].sum()), 1.0) ** 0.5
+    chance = due * np.maximum(1.0 - due / np.maximum(table.trials, 1e-9), LEAST_MISSES)
+    noise = max(float(chance[rest].sum()), 1.0) ** 0.5
     return abs(outside) < TRACE_Z * noise or abs(outside) < abs(within)
 
 
