@@ -22,4 +22,5 @@ RUN pip install --no-cache-dir --no-deps -e .
 USER funnelwatch
 VOLUME /data
 EXPOSE 8000
-CMD ["uvicorn", "funnelwatch.asgi:application", "--host", "0.0.0.0", "--port", "8000", "--no-access-log"]
+CMD ["uvicorn", "funnelwatch.asgi:application", "--host", "0.0.0.0", "--port", "8000", "--no-access-log", \
+     "--http", "funnelwatch.web.connection:Connection", "--ws", "none", "--no-proxy-headers"]

@@ -19,6 +19,7 @@ from funnelwatch.ingest.snapshot import KeyInfo, Snapshot
 from funnelwatch.ingest.spool import Spool
 from funnelwatch.store.client import Client
 from funnelwatch.store.queries import recent
+from funnelwatch.web.connection import Connection
 
 KEY = "wk_test"
 
@@ -37,7 +38,10 @@ class Node:
             self.port = probe.getsockname()[1]
         self.url = f"http://127.0.0.1:{self.port}"
         self._server = uvicorn.Server(
-            uvicorn.Config(self.app, port=self.port, log_level="warning", lifespan="off", proxy_headers=False, timeout_graceful_shutdown=1)
+            uvicorn.Config(
+                self.app, port=self.port, http=Connection, log_level="warning", lifespan="off", proxy_headers=False,
+                timeout_graceful_shutdown=1,
+            )  # fmt: skip
         )
         self._thread = threading.Thread(target=self._server.run, daemon=True)
         self._thread.start()

@@ -46,8 +46,9 @@ def deployment(data: Path, clickhouse_url: str, **extra: str) -> Iterator[Deploy
         assert migrate.returncode == 0
         port = free_port()
         celery = [_program("celery"), "-A", "funnelwatch"]
+        web = ["--no-access-log", "--http", "funnelwatch.web.connection:Connection", "--ws", "none", "--no-proxy-headers"]
         for name, command in {
-            "web": [_program("uvicorn"), "funnelwatch.asgi:application", "--port", str(port), "--no-access-log"],
+            "web": [_program("uvicorn"), "funnelwatch.asgi:application", "--port", str(port), *web],
             "worker": [*celery, "worker", "--loglevel", "INFO", "--concurrency", "1"],
             "beat": [*celery, "beat", "--loglevel", "INFO", "--pidfile="],
         }.items():

@@ -1,8 +1,10 @@
 """`funnelwatch up` as one real process: what it answers, what it refuses, and that nothing acknowledged is lost."""
 
 import base64
+import contextlib
 import json
 import signal
+import socket
 import threading
 import time
 from collections.abc import Iterator
@@ -58,6 +60,16 @@ def test_bad_input_gets_a_status_and_a_json_error_that_says_what_to_do(
     assert answer.status_code == status
     assert set(answer.json()) >= {"code", "message"}
     assert len(answer.json()["message"]) > 10
+
+
+def test_a_flood_of_headers_is_cut_off(running: Up) -> None:
+    with socket.create_connection(("127.0.0.1", running.port), timeout=10) as client:
+        client.sendall(b"GET / HTTP/1.1\r\nX-Flood: ")
+        with contextlib.suppress(OSError):
+            for _ in range(80):
+                client.sendall(b"x" * 950)
+                time.sleep(0.002)
+        assert client.recv(100).startswith(b"HTTP/1.1 431 ")
 
 
 def test_a_second_up_on_the_same_data_names_the_first_and_its_port(running: Up, shop: tuple[Path, str]) -> None:

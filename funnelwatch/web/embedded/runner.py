@@ -16,6 +16,7 @@ from django.conf import settings
 
 from funnelwatch.celery import embedded_jobs
 from funnelwatch.store.client import StoreError
+from funnelwatch.web.connection import Connection
 from funnelwatch.web.embedded import calls, lock
 from funnelwatch.web.errors import Error
 from funnelwatch.web.preparation import prepare_database
@@ -81,8 +82,10 @@ class _Server(uvicorn.Server):
         # The stores are open already and close after the jobs that use them, so not in the application's lifespan.
         super().__init__(
             uvicorn.Config(
-                "funnelwatch.asgi:application", lifespan="off", log_config=None, access_log=False, timeout_graceful_shutdown=3
-            )
+                "funnelwatch.asgi:application", http=Connection, ws="none", lifespan="off", log_config=None, access_log=False,
+                proxy_headers=False,  # who is a trusted proxy is FUNNELWATCH_TRUSTED_PROXIES' to say, not uvicorn's
+                timeout_graceful_shutdown=3,
+            )  # fmt: skip
         )
         self._ready = ready
 
