@@ -14,6 +14,7 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "funnelwatch.settings")
 pages = get_asgi_application()  # sets Django up; the imports below need that
 
 from funnelwatch import pipeline  # noqa: E402
+from funnelwatch.ingest.api import handles  # noqa: E402
 from funnelwatch.web.serving import serving  # noqa: E402
 
 ingest = pipeline.ingest_app()
@@ -23,7 +24,7 @@ async def application(scope: Any, receive: Any, send: Any) -> None:
     """The ASGI entry point."""
     if scope["type"] == "lifespan":
         await _live(receive, send)
-    elif scope["type"] == "http" and (scope["path"].startswith("/v1/") or scope["path"] == "/mp/collect"):
+    elif scope["type"] == "http" and handles(scope["path"]):
         await ingest(scope, receive, send)
     else:
         await pages(scope, receive, send)

@@ -6,6 +6,7 @@ One POST is: read the body, find the key, ask the limits, make drafts, spool the
 import base64
 import binascii
 import logging
+import re
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequence
 from functools import lru_cache
@@ -19,8 +20,8 @@ import msgspec
 from funnelwatch import config
 from funnelwatch.core import clock as system_clock
 from funnelwatch.core.events import Drop
-from funnelwatch.ingest import dialects, intake
-from funnelwatch.ingest.arrival import Arrival, arrival_from
+from funnelwatch.ingest import client_settings, dialects, intake
+from funnelwatch.ingest.arrival import Arrival, arrival_from, scheme_of
 from funnelwatch.ingest.body import BodyReader, Receive, unpack
 from funnelwatch.ingest.draft import encode_lines
 from funnelwatch.ingest.errors import Refusal
@@ -44,10 +45,12 @@ ROUTES: dict[str, str] = {
     **{f"/v1/{name}": name for name in ("track", "page", "screen", "identify", "group", "alias", "batch")},
     **{f"/v1/{name[0]}": name for name in ("track", "page", "screen", "identify", "group", "alias", "batch")},
     "/v1/import": "batch",
+    "/beacon/v1/batch": "batch",  # RudderStack's browser client with `useBeacon`
     "/v1/m": "ignored",
     "/mp/collect": "ga4",
 }
-_SETTINGS_PREFIX, _SETTINGS_SUFFIX = "/v1/projects/", "/settings"
+_SEGMENT_SETTINGS = re.compile(r"/v1/projects/([^/]+)/settings")
+_RUDDER_SETTINGS = "/v1/sourceConfig"
 _BODY_SECONDS = 10.0  # a batch of 500 KB at 400 kbit/s; slower than that is an attack
 _MOST_HEADER_BYTES = 32_768
 
@@ -58,7 +61,7 @@ _HTTP_START, _HTTP_BODY = "http.response.start", "http.response.body"
 
 def handles(path: str) -> bool:
     """Whether a path is ours and not Django's."""
-    return path.startswith("/v1/") or path == "/mp/collect"
+    return path.startswith(("/v1/", "/beacon/v1/")) or path == "/mp/collect"
 
 
 class IngestApp:
@@ -102,8 +105,9 @@ class IngestApp:
         path, method = scope["path"], scope["method"]
         form = ROUTES.get(path) or ROUTES.get(path.rstrip("/"))
         if form is None:
-            if path.startswith(_SETTINGS_PREFIX) and path.endswith(_SETTINGS_SUFFIX):
-                return self._settings(scope, headers)
+            settings = self._settings(path, scope, headers)
+            if settings is not None:
+                return settings
             raise Refusal(404, "not_found", "no such path; events go to /v1/batch")
         if method == "OPTIONS":
             return 204, b"", _preflight(headers)
@@ -207,25 +211,21 @@ class IngestApp:
             default_context=context,
         )  # fmt: skip
 
-    def _settings(self, scope: Scope, headers: Headers) -> tuple[int, bytes, list[tuple[bytes, bytes]]]:
-        """What analytics.js asks its CDN for: no integrations but this host."""
+    def _settings(self, path: str, scope: Scope, headers: Headers) -> tuple[int, bytes, list[tuple[bytes, bytes]]] | None:
+        """What a browser client asks for before it sends; None when the path asks for something else."""
+        asked = _SEGMENT_SETTINGS.fullmatch(path)
+        if asked is None and path.rstrip("/") != _RUDDER_SETTINGS:
+            return None
         if scope["method"] == "OPTIONS":
             return 204, b"", _preflight(headers)
-        text = scope["path"][len(_SETTINGS_PREFIX) : -len(_SETTINGS_SUFFIX)]
+        text = asked[1] if asked else _basic_user(headers.get(b"authorization", b"")) or _query_key(scope["query_string"])
         if text not in self.snapshot.keys:
             raise Refusal(401, "unknown_key", "unknown or revoked write key")
-        host = headers.get(b"host", b"localhost").decode("latin-1")
-        settings = {
-            "integrations": {"Segment.io": {"apiKey": text, "apiHost": f"{host}/v1", "protocol": scope.get("scheme", "https")}},
-            "plan": {"track": {"__default": {"enabled": True}}, "identify": {"__default": {"enabled": True}}},
-            "metrics": {"sampleRate": 0},
-            "analyticsNextEnabled": True,
-            "middlewareSettings": {},
-            "enabledMiddleware": {},
-            "remotePlugins": [],
-            "edgeFunction": {},
-        }
-        return 200, msgspec.json.encode(settings), [(b"cache-control", b"public, max-age=60")]
+        body = client_settings.rudder(text)
+        if asked:
+            scheme = scheme_of(scope.get("scheme", "https"), headers, (scope.get("client") or ("",))[0], self._proxies)
+            body = client_settings.segment(text, headers.get(b"host", b"localhost").decode("latin-1"), scheme)
+        return 200, body, [(b"cache-control", b"public, max-age=60")]
 
 
 def _read_batch(body: bytes) -> Batch:

@@ -52,6 +52,14 @@ def arrival_from(
     )  # fmt: skip
 
 
+def scheme_of(own: str, headers: Mapping[bytes, bytes], peer: str, trusted_proxies: tuple[str, ...]) -> str:
+    """"http" or "https" as the client sees it: where a trusted proxy ends TLS, `own`, that of the connection, is the proxy's business."""
+    if trusted_proxies and address_in(peer, trusted_proxies):
+        forwarded = headers.get(b"x-forwarded-proto", b"").decode("latin-1").lower()
+        return forwarded if forwarded in {"http", "https"} else own
+    return own
+
+
 def _client_behind(forwarded: bytes, peer: str, trusted_proxies: tuple[str, ...]) -> str:
     """The nearest address that is no trusted proxy: what stands further left a client can write itself."""
     for part in reversed(forwarded.decode("latin-1").split(",")):

@@ -170,6 +170,28 @@ def test_analytics_js_gets_settings_that_point_back_here(node: Node) -> None:
     assert httpx.get(f"{node.url}/v1/projects/none/settings").status_code == 401
 
 
+@pytest.mark.parametrize(("trusted", "scheme"), [((), "http"), (("127.0.0.1",), "https")])
+def test_behind_a_trusted_proxy_that_ends_tls_analytics_js_is_told_https(node: Node, trusted: tuple[str, ...], scheme: str) -> None:
+    node.app._proxies = trusted
+    settings = httpx.get(f"{node.url}/v1/projects/{KEY}/settings", headers={"X-Forwarded-Proto": "https"}).json()
+    assert settings["integrations"]["Segment.io"]["protocol"] == scheme
+
+
+@pytest.mark.parametrize("path", ["/v1/sourceConfig/", "/v1/sourceConfig"])
+def test_rudderstack_s_browser_client_gets_a_source_without_destinations(node: Node, path: str) -> None:
+    for given in ({"auth": (KEY, "")}, {"params": {"writeKey": KEY}}):
+        source = httpx.get(f"{node.url}{path}", **given).json()["source"]
+        assert (source["writeKey"], source["enabled"], source["destinations"]) == (KEY, True, [])
+    assert httpx.get(f"{node.url}{path}", params={"writeKey": "none"}).status_code == 401
+    assert httpx.head(f"{node.url}{path}", params={"view": "ad"}, auth=(KEY, "")).status_code == 200
+
+
+def test_a_beacon_carries_its_key_in_the_query(node: Node) -> None:
+    body = json.dumps({"batch": [EVENT]})
+    assert httpx.post(f"{node.url}/beacon/v1/batch?writeKey={KEY}", content=body).json() == {"success": True}
+    assert [row["name"] for row in node.stored(1)] == ["add_to_cart"]
+
+
 def test_a_body_that_dribbles_in_is_cut_off(node: Node) -> None:
     node.app._bodies.seconds = 0.3
     with socket.create_connection(("127.0.0.1", node.port)) as connection:
