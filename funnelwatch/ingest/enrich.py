@@ -71,17 +71,16 @@ def geography(draft: Any, context: Context, arrival: Arrival) -> None:
 
     A browser in a data centre is a robot.
     """
-    location = context.location
-    from_browser = draft.channel == "browser"
     place = geo.locate(context.ip or ("" if draft.channel == "server" else arrival.address))
-    draft.country = place.country
-    draft.bot = place.hosting and from_browser
+    draft.country, draft.region = place.country, place.region
+    draft.bot = place.hosting and draft.channel == "browser"
     if arrival.country and draft.channel != "server":
-        draft.country, draft.region = arrival.country, arrival.region
+        _place(draft, arrival.country, arrival.region)
+    location = context.location
     if location is not None:
-        draft.region = text(location.region)
-        if location.country and len(location.country) == 2 and location.country.isalpha():
-            draft.country = location.country.upper()
+        stated = location.country
+        known = bool(stated) and len(stated) == 2 and stated.isalpha()
+        _place(draft, stated.upper() if known else draft.country, text(location.region))
 
 
 def page(draft: Any, context: Context, arrival: Arrival) -> None:
@@ -198,6 +197,13 @@ CONTEXT_STEPS: tuple[tuple[str, ContextStep], ...] = tuple(
 STEPS: tuple[tuple[str, Step], ...] = tuple(
     (step.__name__, step) for step in (opt_out, test_mark, deny_list, commerce, pseudonyms, scrub)
 )
+
+
+def _place(draft: Any, country: str, region: str) -> None:
+    """What a better source says. Where it names no region, one found so far stays if it is of the same country."""
+    if region or country != draft.country:
+        draft.region = region
+    draft.country = country
 
 
 def _consent_state(given: str | bool | dict[str, Any]) -> str:

@@ -9,6 +9,7 @@ from django.conf import settings
 from django.db import DatabaseError, connections
 
 from funnelwatch import pipeline
+from funnelwatch.ingest import geo
 from funnelwatch.store.client import StoreUnavailable
 
 logger = logging.getLogger(__name__)
@@ -22,12 +23,13 @@ def serving() -> Iterator[None]:
     """The stores open and ingest's picture of keys and settings fresh, for the block.
 
     With a ClickHouse server that cannot be reached the block runs all the same: events wait in the spool until it can be.
-    Raises StoreUnavailable when the embedded store cannot be opened.
+    Raises StoreUnavailable when the embedded store cannot be opened, GeoFileError when the operator's file of regions cannot.
     """
     pipeline.ingest_app()  # before start: a process that takes events is one that drains them
     ending = threading.Event()
     thread = threading.Thread(target=_keep_fresh, args=(ending,), name="snapshot", daemon=True)
     try:
+        geo.load()
         _open_store()
         pipeline.refresh_snapshot()
         thread.start()

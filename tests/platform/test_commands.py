@@ -161,6 +161,18 @@ def test_an_unreachable_clickhouse_is_named(tmp_path: Path) -> None:
     assert checks["database"]["ok"]
 
 
+def test_a_file_of_regions_that_is_not_there_is_named_by_up_doctor_and_import(data: Path, tmp_path: Path) -> None:
+    missing = {"FUNNELWATCH_GEO_MMDB": str(tmp_path / "no.mmdb")}
+    says = f"FUNNELWATCH_GEO_MMDB names {tmp_path}/no.mmdb, which cannot be used: No such file or directory."
+    file = write(tmp_path / "events.jsonl", [message(1, context={"ip": "49.36.1.1"})])
+    for command in (["up", "--port", "0"], ["import", file, "--project", "shop", "--format", "segment"]):
+        done = run(*command, data=data, **missing)
+        assert done.returncode == 1
+        assert done.stderr.startswith(f"Error: {says}")
+    doctor = json.loads(run("doctor", "--json", data=data, **missing).stdout)
+    assert [check["detail"][: len(says)] for check in doctor["checks"] if not check["ok"]] == [says]
+
+
 def test_a_database_of_a_newer_version_is_refused(data: Path) -> None:
     python(
         "from django.db import connection\nfrom django.db.migrations.recorder import MigrationRecorder\n"

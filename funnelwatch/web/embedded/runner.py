@@ -15,6 +15,7 @@ import uvicorn
 from django.conf import settings
 
 from funnelwatch.celery import embedded_jobs
+from funnelwatch.ingest.geo import GeoFileError
 from funnelwatch.store.client import StoreError
 from funnelwatch.web.connection import Connection
 from funnelwatch.web.embedded import calls, lock
@@ -53,7 +54,7 @@ def run(host: str, port: int, ready: Callable[[], None]) -> None:
         prepare_database()
         try:
             stack.enter_context(serving())
-        except StoreError as error:
+        except (StoreError, GeoFileError) as error:
             raise Error(str(error)) from error
         stack.enter_context(calls.serving(settings.DATA_DIR))
         stack.enter_context(embedded_jobs())

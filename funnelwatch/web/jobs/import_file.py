@@ -15,6 +15,7 @@ from typing import IO, Any
 from django.conf import settings
 
 from funnelwatch import pipeline
+from funnelwatch.ingest import geo
 from funnelwatch.ingest.formats import Message, Reject, reader
 from funnelwatch.ingest.formats.mapping import MappingError
 from funnelwatch.ingest.formats.source import Source
@@ -35,7 +36,7 @@ def run(options: dict[str, Any], progress: Progress) -> dict[str, Any]:
     try:
         with _rejects(rejects_path, checkpoint.rejects_bytes) as rejects:
             counts = _store(project, rows, source, checkpoint, rejects, progress)
-    except MappingError as error:
+    except (MappingError, geo.GeoFileError) as error:
         raise Error(str(error)) from error
     checkpoint.delete()
     if counts.imported:

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import redis
 from django.conf import settings
 
+from funnelwatch.ingest import geo
 from funnelwatch.projects.models import Channel
 from funnelwatch.web.errors import Error
 from funnelwatch.web.jobs.carry import carry_out
@@ -56,6 +57,7 @@ def _checks(progress: Progress) -> Iterator[Check]:
     yield _broker()
     yield _disk()
     yield _drawing()
+    yield _geography()
     if database.ok:
         yield from _channels()
 
@@ -103,6 +105,13 @@ def _disk() -> Check:
 def _drawing() -> Check:
     found = ctypes.util.find_library("cairo")
     return Check("charts", bool(found), found or "the library cairo is missing", "apt-get install libcairo2: charts in Slack need it")
+
+
+def _geography() -> Check:
+    try:
+        return Check("geography", True, geo.load())
+    except geo.GeoFileError as error:
+        return Check("geography", False, str(error), "until then `up` and the web process do not start")
 
 
 def _channels() -> Iterator[Check]:
