@@ -31,7 +31,7 @@ ERROR_EVENTS = ("exception", "payment_failed", "out_of_stock", "coupon_rejected"
 
 DropReason = Literal[
     "invalid_json", "not_an_object", "invalid_type", "missing_event", "missing_identity", "too_large", "invalid_value",
-    "do_not_track", "no_consent", "excluded_address", "poison",
+    "do_not_track", "no_consent", "poison",
 ]  # fmt: skip
 DROP_REASONS: tuple[str, ...] = get_args(DropReason)
 

@@ -92,6 +92,7 @@ def key_info(project: Project, allowed_origins: list[str] | None = None) -> KeyI
         allowed_origins=tuple(allowed_origins or ()),
         honour_dnt=project.honour_dnt,
         honour_gpc=project.honour_gpc,
+        require_consent=project.require_consent,
         property_deny_list=frozenset(name.lower() for name in project.property_deny_list),
         excluded_addresses=tuple(project.excluded_addresses),
         retention_days=project.retention_days,

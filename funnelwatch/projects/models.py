@@ -2,6 +2,8 @@
 
 import hashlib
 import secrets
+from ipaddress import ip_network
+from typing import Any
 from zoneinfo import available_timezones
 
 from django.conf import settings
@@ -12,6 +14,9 @@ from funnelwatch.core import clock
 from funnelwatch.core.changes import Change
 from funnelwatch.core.funnel import FunnelDef, PropertyFilter, Step
 from funnelwatch.core.vocabulary import CHANGE_KINDS
+
+#: Every event is held against both lists.
+MOST_LISTED = 200
 
 
 def _salt() -> str:
@@ -42,6 +47,30 @@ def currency_code(code: str) -> None:
         raise ValidationError(f"{code!r} is no currency code; write it like EUR")
 
 
+def address_list(value: Any) -> None:
+    """Validator: a list of addresses and networks. Raises ValidationError."""
+    for text in _texts(value):
+        try:
+            ip_network(text, strict=False)
+        except ValueError:
+            raise ValidationError(f"{text!r} is no address; write it like 203.0.113.7 or 203.0.113.0/24") from None
+
+
+def name_list(value: Any) -> None:
+    """Validator: a list of property names. Raises ValidationError."""
+    long = [text for text in _texts(value) if not 0 < len(text) <= 100]
+    if long:
+        raise ValidationError(f"A name has 1 to 100 characters, not {len(long[0])}")
+
+
+def _texts(value: Any) -> list[str]:
+    if not isinstance(value, list) or not all(isinstance(text, str) for text in value):
+        raise ValidationError("This takes a list of texts")
+    if len(value) > MOST_LISTED:
+        raise ValidationError(f"This takes {MOST_LISTED} entries at most")
+    return value
+
+
 class Organisation(models.Model):
     name = models.CharField(max_length=100, unique=True)
     created_at = models.DateTimeField(default=clock.now)
@@ -61,8 +90,13 @@ class Project(models.Model):
     salt = models.CharField(max_length=64, default=_salt, help_text="Keys the hash that makes ids pseudonymous.")
     honour_dnt = models.BooleanField(default=False, help_text="Drop events of visitors who send Do-Not-Track.")
     honour_gpc = models.BooleanField(default=True, help_text="Drop events of visitors who send Global Privacy Control.")
-    property_deny_list = models.JSONField(default=list, blank=True)
-    excluded_addresses = models.JSONField(default=list, blank=True, help_text="Networks whose events are stored, not counted.")
+    require_consent = models.BooleanField(default=False, help_text="Drop events of visitors who refused analytics.")
+    property_deny_list = models.JSONField(
+        default=list, blank=True, validators=[name_list], help_text="Names of properties that are never stored."
+    )
+    excluded_addresses = models.JSONField(
+        default=list, blank=True, validators=[address_list], help_text="Networks whose events are stored, not counted."
+    )
     retention_days = models.PositiveIntegerField(default=400)
     created_at = models.DateTimeField(default=clock.now)
 

@@ -69,7 +69,7 @@ REASONS = {
     "invalid_json": "not readable as JSON", "not_an_object": "not a JSON object", "invalid_type": "unknown message type",
     "missing_event": "no event name", "missing_identity": "neither anonymousId nor userId", "too_large": "larger than 32 KB",
     "invalid_value": "a field has a wrong type or value", "do_not_track": "the visitor asked not to be tracked",
-    "no_consent": "no consent", "excluded_address": "excluded address", "poison": "could not be stored",
+    "no_consent": "no consent", "poison": "could not be stored",
 }  # fmt: skip
 
 
