@@ -4,7 +4,20 @@ from django.conf import settings
 from django.contrib.auth.views import LogoutView
 from django.urls import include, path
 
-from funnelwatch.web.views import auth, changes, funnel, health, hooks, incident, incidents, live, overview, probes, sdk
+from funnelwatch.web.views import (
+    auth,
+    changes,
+    funnel,
+    funnel_edit,
+    health,
+    hooks,
+    incident,
+    incidents,
+    live,
+    overview,
+    probes,
+    sdk,
+)
 from funnelwatch.web.views import settings as setup
 
 handler400 = "funnelwatch.web.views.errors.bad_request"
@@ -20,7 +33,8 @@ setup_patterns = [
     path("keys/<int:pk>/revoke/", setup.key_revoke, name="key-revoke"),
     path("tokens/", setup.token_new, name="token-new"),
     path("tokens/<int:pk>/revoke/", setup.token_revoke, name="token-revoke"),
-    path("funnels/<str:name>/", setup.funnel, name="funnel-save"),
+    path("funnels/", funnel_edit.show, name="funnel-new"),
+    path("funnels/<str:name>/", funnel_edit.show, name="funnel-edit"),
     path("channels/", setup.channel_new, name="channel-new"),
     path("channels/<int:pk>/test/", setup.channel_test, name="channel-test"),
     path("channels/<int:pk>/delete/", setup.channel_delete, name="channel-delete"),

@@ -6,9 +6,9 @@ from rest_framework import serializers
 
 from funnelwatch.alert.channel import check_config
 from funnelwatch.changes.connector import CONNECTORS
-from funnelwatch.core.funnel import parse_steps
 from funnelwatch.core.vocabulary import CHANGE_KINDS, SEVERITIES
 from funnelwatch.incidents.models import Delivery, Feedback, PlaybookStep
+from funnelwatch.projects.funnels import Draft, Wrong
 from funnelwatch.projects.models import (
     ApiToken,
     AuditRow,
@@ -19,7 +19,6 @@ from funnelwatch.projects.models import (
     Member,
     Project,
     WriteKey,
-    steps_to_json,
 )
 
 
@@ -27,8 +26,8 @@ class ProjectSerializer(serializers.ModelSerializer):
     class Meta:
         model = Project
         fields = (
-            "id", "name", "title", "timezone", "currency", "honour_dnt", "honour_gpc", "property_deny_list", "excluded_addresses",
-            "retention_days", "created_at",
+            "id", "name", "title", "timezone", "currency", "honour_dnt", "honour_gpc", "require_consent", "property_deny_list",
+            "excluded_addresses", "retention_days", "created_at",
         )  # fmt: skip
         read_only_fields = ("name", "created_at")
 
@@ -63,44 +62,22 @@ class MemberSerializer(serializers.ModelSerializer):
 
 
 class FunnelSerializer(serializers.ModelSerializer):
-    """`steps` is a list of `{name, events, filters}` or the short form `"a>b>c"`."""
+    """`steps` is a list of `{name, events, filters: [{property, values, negate}]}` or the short form `"a>b>c"`; so are `exclusions`, without it."""
 
     steps = serializers.JSONField()
+    exclusions = serializers.JSONField(default=list)
 
     class Meta:
         model = Funnel
         fields = ("id", "name", "version", "steps", "exclusions", "window_minutes", "count_by", "active", "created_at")
         read_only_fields = ("version", "active", "created_at")
+        validators = ()  # the same name again is the next version
 
-    def validate_steps(self, value: Any) -> list[dict[str, Any]]:
-        if isinstance(value, str):
-            try:
-                return steps_to_json(parse_steps(value))
-            except ValueError as error:
-                raise serializers.ValidationError(str(error)) from error
-        steps = StepSerializer(data=value, many=True)
-        steps.is_valid(raise_exception=True)
-        names = [step["name"] for step in steps.validated_data]
-        if len(names) < 2 or len(set(names)) != len(names):
-            raise serializers.ValidationError("A funnel needs at least two steps with different names.")
-        return [dict(step) for step in steps.validated_data]
-
-    def validate_exclusions(self, value: Any) -> list[dict[str, Any]]:
-        steps = StepSerializer(data=value, many=True)
-        steps.is_valid(raise_exception=True)
-        return [dict(step) for step in steps.validated_data]
-
-
-class FilterSerializer(serializers.Serializer):
-    property = serializers.CharField(max_length=100)
-    values = serializers.ListField(child=serializers.CharField(max_length=200), min_length=1)
-    negate = serializers.BooleanField(default=False)
-
-
-class StepSerializer(serializers.Serializer):
-    name = serializers.CharField(max_length=60)
-    events = serializers.ListField(child=serializers.CharField(max_length=100), min_length=1)
-    filters = FilterSerializer(many=True, default=list)
+    def validate(self, data: dict[str, Any]) -> dict[str, Any]:
+        try:
+            return {"draft": Draft.of(data)}
+        except Wrong as wrong:
+            raise serializers.ValidationError({wrong.field: [str(wrong)]}) from wrong
 
 
 class ChangeSerializer(serializers.ModelSerializer):

@@ -17,6 +17,8 @@ from funnelwatch.api.base import Scoped
 from funnelwatch.api.store import TIMES, client, collected, span, store_or_unavailable
 from funnelwatch.core import clock
 from funnelwatch.core.vocabulary import DIMENSIONS
+from funnelwatch.pipeline.funnels import preview
+from funnelwatch.projects.funnels import save
 from funnelwatch.projects.models import ApiToken, Channel, Connector, Funnel, Member, Project, WriteKey
 from funnelwatch.store.queries import funnels
 
@@ -165,12 +167,21 @@ class Funnels(Created):
     noun = "funnel"
 
     def perform_create(self, serializer: BaseSerializer) -> None:
-        project = scope.project(self.request)
-        name = serializer.validated_data.get("name", "storefront")
-        versions = Funnel.objects.filter(project=project, name=name)
-        last = versions.aggregate(last=models.Max("version"))["last"] or 0
-        versions.update(active=False)
-        self.note(serializer.save(project=project, version=last + 1), "created", version=last + 1)
+        serializer.instance, new = save(scope.project(self.request), serializer.validated_data["draft"])
+        if new:
+            self.note(serializer.instance, "created", version=serializer.instance.version)
+
+    @extend_schema(responses={200: OpenApiTypes.OBJECT})
+    @action(detail=False, methods=["post"])
+    def preview(self, request: Request) -> Response:
+        """What a definition would have counted on the last day with events, from the raw events; nothing is saved.
+
+        `matched` are the events that match a step at all; `from` and `to` are null and the steps empty where there is no event yet.
+        """
+        serializer = self.get_serializer(data=request.data)
+        serializer.is_valid(raise_exception=True)
+        with store_or_unavailable():
+            return Response(preview(client(), scope.project(request), serializer.validated_data["draft"]))
 
     @extend_schema(responses={200: OpenApiTypes.OBJECT}, parameters=[*TIMES, OpenApiParameter("by", str, many=True, enum=DIMENSIONS)])
     @action(detail=True)

@@ -1,8 +1,13 @@
-"""Which funnels of a project are watched, and which of their steps are collected at all."""
+"""Which funnels of a project are watched, which of their steps are collected at all, and what a changed one would count."""
 
 from dataclasses import dataclass, replace
+from typing import Any
 
+from funnelwatch import rollup
+from funnelwatch.core import clock
 from funnelwatch.core.funnel import FunnelDef
+from funnelwatch.incidents.contract import iso
+from funnelwatch.projects.funnels import Draft
 from funnelwatch.projects.models import Funnel, Project
 from funnelwatch.store.client import Client
 from funnelwatch.store.queries import names
@@ -30,6 +35,22 @@ def watched_funnels(client: Client, project: Project, since_ms: int, until_ms: i
     seen = names.seen(client, project.pk, since_ms, until_ms)
     made = [_watched(funnel.definition(), seen) for funnel in newest.values()]
     return [watched for watched in made if len(watched.collected.steps) >= 2]
+
+
+def preview(client: Client, project: Project, draft: Draft) -> dict[str, Any]:
+    """`{from, to, steps: [{step, entered, converted, rate, interval, complete, matched}], exclusions: [{step, matched}]}`.
+
+    The day up to the newest event, counted from raw events by the roll-up's rules. Raises StoreError, StoreUnavailable.
+    """
+    found = rollup.preview(client, draft.definition(project), clock.now_ms())
+    if found is None:
+        return {"from": None, "to": None, "steps": [], "exclusions": []}
+    return {
+        "from": iso(clock.from_minute(found.from_minute)),
+        "to": iso(clock.from_minute(found.to_minute)),
+        "steps": [step.to_json() | {"matched": count} for step, count in zip(found.steps, found.matched, strict=True)],
+        "exclusions": [{"step": each.name, "matched": count} for each, count in zip(draft.exclusions, found.excluding, strict=True)],
+    }
 
 
 def _watched(whole: FunnelDef, seen: set[str]) -> Watched:

@@ -70,13 +70,18 @@ def _choose_cohorts(client: Client, scope: Scope, sets: Sequence[DimensionSet]) 
 def _roll_up_chunk(client: Client, scope: Scope, sets: Sequence[DimensionSet]) -> None:
     version = rollup_writes.new_version()
     multi = {rollup_writes.multi_of(dims) for dims in sets} - {""}
-    parts = max(1, -(-journey.size(client, scope) // PART_EVENTS))
+    parts = parts_of(client, scope)
     for shard in range(parts):
         journey.insert(client, replace(scope, shard=(shard, parts)), version, sorted(multi))
     for part in _slices(scope, parts):
         rollup_writes.insert_arrivals(client, part, version, sets)
         rollup_writes.insert_events(client, part, version, sets)
     rollup_writes.commit(client, scope, version)
+
+
+def parts_of(client: Client, scope: Scope) -> int:
+    """Pieces by visitor that a scope is worked on in, so that memory does not grow with its traffic."""
+    return max(1, -(-journey.size(client, scope) // PART_EVENTS))
 
 
 def _slices(scope: Scope, parts: int) -> list[Scope]:

@@ -7,9 +7,8 @@ from django.core.exceptions import ValidationError
 
 from funnelwatch.alert.channel import CHANNELS, check_config
 from funnelwatch.changes.connector import CONNECTORS
-from funnelwatch.core.funnel import parse_steps
 from funnelwatch.core.vocabulary import SEVERITIES
-from funnelwatch.projects.models import Channel, Funnel, Member, Project, steps_to_json
+from funnelwatch.projects.models import Channel, Member, Project
 
 #: What each kind of channel asks for: (field, label, secret, placeholder). Required ones come from the channel's own module.
 CHANNEL_FIELDS = {
@@ -67,34 +66,6 @@ class ConnectorForm(forms.Form):
     kind = forms.ChoiceField(choices=[(kind, kind) for kind in CONNECTORS])
 
 
-class FunnelForm(forms.Form):
-    """Steps as `a > b > c` and the window."""
-
-    steps = forms.CharField(max_length=1000)
-    window_minutes = forms.IntegerField(min_value=1, max_value=10_080)
-
-    def clean_steps(self) -> list[dict[str, Any]]:
-        """The JSON form of the steps."""
-        try:
-            return steps_to_json(parse_steps(self.cleaned_data["steps"]))
-        except ValueError as error:
-            raise ValidationError(str(error)) from error
-
-    def save(self, project: Project, name: str) -> Funnel:
-        """A new version of the funnel; the old one stays for the history it counted."""
-        last = Funnel.objects.filter(project=project, name=name).order_by("-version").first()
-        steps, window = self.cleaned_data["steps"], self.cleaned_data["window_minutes"]
-        if last and last.active and _same_events(last.steps, steps) and last.window_minutes == window:
-            return last
-        Funnel.objects.filter(project=project, name=name).update(active=False)
-        kept = {step["name"]: step for step in last.steps} if last else {}
-        return Funnel.objects.create(
-            project=project, name=name, version=last.version + 1 if last else 1, window_minutes=window,
-            steps=[kept.get(step["name"], step) for step in steps], count_by=last.count_by if last else "session",
-            exclusions=last.exclusions if last else [],
-        )  # fmt: skip
-
-
 class ChannelForm(forms.Form):
     """A channel of one kind; which fields there are depends on it."""
 
@@ -118,7 +89,3 @@ class ChannelForm(forms.Form):
     def save(self, project: Project) -> Channel:
         """The new channel."""
         return Channel.objects.create(project=project, **{name: self.cleaned_data[name] for name in ("kind", "name", "min_severity", "config")})
-
-
-def _same_events(one: list[dict[str, Any]], other: list[dict[str, Any]]) -> bool:
-    return [step["name"] for step in one] == [step["name"] for step in other]

@@ -5,8 +5,12 @@ from typing import Any
 import pytest
 from django.test import Client
 
+from funnelwatch import pipeline
+from funnelwatch.core.events import Event
 from funnelwatch.incidents.models import Incident
 from funnelwatch.projects.models import ApiToken, AuditRow, ChangeRow, Channel, Funnel, Member, Project, WriteKey
+from funnelwatch.store.queries import events
+from tests.web.conftest import NOW
 
 V1 = "/api/v1"
 CHANGE = {"kind": "deploy", "title": "web 5.18.2", "started_at": "2026-11-21T08:11:00Z", "source": "ci", "external_id": "9d03f7b", "scope": {"browser": ["Safari"]}}
@@ -184,6 +188,24 @@ def test_a_posted_funnel_is_the_next_version(as_role: Any, shop: Project) -> Non
     assert Funnel.objects.get(active=True).pk == made["id"]
     refused = post(as_role("admin"), "funnels/", {"name": "storefront", "steps": [{"name": "a", "events": ["a"]}]})
     assert refused.status_code == 400
+
+
+def test_a_previewed_funnel_is_counted_and_not_saved(as_role: Any, shop: Project) -> None:
+    funnel = {"steps": [{"name": "look", "events": ["view_item"]}, {"name": "buy", "events": ["purchase"], "filters": [{"property": "currency", "values": ["INR"]}]}]}
+    empty = post(as_role("admin"), "funnels/preview", funnel).json()
+    assert empty == {"from": None, "to": None, "steps": [], "exclusions": []}
+    start = int(NOW.timestamp() * 1000) - 3_600_000
+    made = [Event(project_id=shop.pk, message_id=f"{visitor}-{name}", name=name, ts=start + at, received_at=start + at, visitor_id=visitor, currency="INR")
+            for visitor, names in (("a", ("view_item", "purchase")), ("b", ("view_item",))) for at, name in enumerate(names)]  # fmt: skip
+    events.insert(pipeline.runtime().client, made, f"preview-{shop.pk}")
+    found = post(as_role("admin"), "funnels/preview/", funnel).json()
+    assert (found["from"], found["to"]) == ("2026-11-20T08:15:00Z", "2026-11-21T08:15:00Z")
+    assert found["steps"][0] == {"step": "look", "entered": 2, "converted": 1, "rate": 0.5, "interval": found["steps"][0]["interval"], "complete": None, "matched": 2}
+    assert 0.09 < found["steps"][0]["interval"][0] < 0.5 < found["steps"][0]["interval"][1] < 0.91
+    assert Funnel.objects.get().version == 1
+    refused = post(as_role("admin"), "funnels/preview/", {"steps": [{"name": "a", "events": []}]}).json()
+    assert refused["errors"] == {"steps": ["Step 1 (a): name at least one event, as the live view shows it."]}
+    assert post(as_role("viewer"), "funnels/preview/", funnel).status_code == 403
 
 
 def test_the_last_admin_cannot_be_removed(as_role: Any, alice: Client, shop: Project) -> None:

@@ -14,7 +14,7 @@ import pytest
 from funnelwatch.core.cohort import Cohort
 from funnelwatch.core.events import Event, Item
 from funnelwatch.core.funnel import FunnelDef, default_steps
-from funnelwatch.rollup import DEFAULT_SETS, roll_up
+from funnelwatch.rollup import DEFAULT_SETS, preview, roll_up
 from funnelwatch.store import queries
 from funnelwatch.store.client import Client
 from funnelwatch.store.embedded import ChdbClient
@@ -158,6 +158,7 @@ QUESTIONS: dict[str, tuple[tuple[Callable[..., Any], ...], Callable[[Client], An
     "states": ((states.save, states.load, states.forget), write_and_read_states),
     "rollups": ((journey.insert, rollup_writes.insert_arrivals, rollup_writes.insert_events, rollup_writes.commit), write_rollups),
     "sweep": ((sweep.prune, sweep.forget_run), write_twice_and_sweep),
+    "preview": ((journey.arrivals, journey.matched, names.newest, funnels.steps_of), lambda c: preview(c, FUNNEL, START + 9_000_000)),
     "size": ((journey.size,), lambda c: journey.size(c, Scope(FUNNEL, "", MINUTE, MINUTE + 120))),
     "window": ((rollups.window,), lambda c: rollups.window(c, FUNNEL, "", MINUTE + 119, 120)),
     "history": ((rollups.history,), lambda c: rollups.history(c, FUNNEL, "", MINUTE // 60, MINUTE // 60 + 3, [(MINUTE, MINUTE + 59, PHONES)])),
@@ -167,7 +168,7 @@ QUESTIONS: dict[str, tuple[tuple[Callable[..., Any], ...], Callable[[Client], An
     "odds": ((sessions.odds_ratios,), lambda c: sessions.odds_ratios(c, SPAN, "begin_checkout", least=5)),
 }  # fmt: skip
 #: Pure helpers: no engine involved.
-PURE = {"cohort_of", "cohorts", "known_by", "multi_of", "new_version", "parameters", "reach_minutes", "version_of"}
+PURE = {"cohort_of", "cohorts", "known_by", "multi_of", "new_version", "parameters", "version_of"}
 
 
 def by_series(news: rollups.Increments) -> Any:

@@ -8,7 +8,8 @@ from funnelwatch.core.events import Event
 from funnelwatch.core.funnel import FunnelDef, parse_steps
 from funnelwatch.rollup import ranges, roll_up
 from funnelwatch.store.client import Client
-from funnelwatch.store.queries import erase, events, journey, recent
+from funnelwatch.store.queries import erase, events, recent
+from funnelwatch.store.session_sql import reach_minutes
 
 START = 1_793_100_000_000
 MINUTE = START // 60_000
@@ -88,7 +89,7 @@ def test_a_dry_run_names_the_same_rows_and_changes_nothing(store: Client, funnel
 
 def test_a_time_range_goes_and_sessions_it_cut_off_are_told_anew(store: Client, funnel: FunnelDef) -> None:
     cut = 5
-    receipt = erase.time_range(store, funnel.project_id, START, START + cut * 60_000, journey.reach_minutes(funnel))
+    receipt = erase.time_range(store, funnel.project_id, START, START + cut * 60_000, reach_minutes(funnel))
     roll_up_again(store, funnel, receipt)
     arrivals = entered(store, funnel)
     assert min(minute for minute, _ in arrivals) >= cut

@@ -13,7 +13,7 @@ from funnelwatch.incidents.models import Incident
 from tests.web.conftest import NOW
 
 FLAGS = ("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync")
-PAGES = ("/p/loomlane/", "/p/loomlane/incidents/", "/p/loomlane/funnel/", "/p/loomlane/changes/", "/p/loomlane/live/", "/p/loomlane/health/", "/p/loomlane/settings/")
+PAGES = ("/p/loomlane/", "/p/loomlane/incidents/", "/p/loomlane/funnel/", "/p/loomlane/changes/", "/p/loomlane/live/", "/p/loomlane/health/", "/p/loomlane/settings/", "/p/loomlane/settings/funnels/storefront/")
 
 
 @pytest.fixture(scope="module")

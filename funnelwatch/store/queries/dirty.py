@@ -3,7 +3,7 @@
 from typing import NamedTuple
 
 from funnelwatch.store.client import Client
-from funnelwatch.store.queries.journey import ACTOR, ORDER_TWIN_MS
+from funnelwatch.store.session_sql import ACTOR, ORDER_TWIN_MS
 
 #: An insert is visible a little after the time it stamps its rows with; looking back this far again is harmless.
 OVERLAP_MS = 30_000

@@ -53,7 +53,7 @@ def time_range(
     """Erase all that happened with `from_ms <= ts < to_ms` (epoch milliseconds): events, and the roll-ups of every minute touched.
 
     To be rolled up again are a first minute only partly covered and, for sessions cut off, the `reach_minutes` (the longest
-    `journey.reach_minutes` of the project's funnels) from the end on. Raises ValueError, StoreError, StoreUnavailable.
+    `session_sql.reach_minutes` of the project's funnels) from the end on. Raises ValueError, StoreError, StoreUnavailable.
     """
     if from_ms >= to_ms:
         raise ValueError("the range ends before it begins")

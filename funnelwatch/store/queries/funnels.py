@@ -82,10 +82,10 @@ Steps = tuple[StepCount, ...]
 def report(client: Client, span: Span, by: Sequence[str] = ()) -> dict[str, Any]:
     """`{steps, groups: [{cohort, steps}]}`: the funnel, and cut by up to two dimensions. Raises ValueError for unknown ones."""
     shares = arrival.shares(client, span.funnel, span.run_id, span.from_minute, span.to_minute, span.as_of_minute)
-    groups = {cohort: _steps(span, counts, shares) for cohort, counts in _counts(client, span, tuple(by)).items()} if by else {}
+    groups = {cohort: steps_of(span.funnel, counts, shares) for cohort, counts in _counts(client, span, tuple(by)).items()} if by else {}
     largest = sorted(groups.items(), key=lambda item: -item[1][0].entered)[:GROUPS]
     return {
-        "steps": [step.to_json() for step in _steps(span, _counts(client, span, ()).get(EVERYONE, {}), shares)],
+        "steps": [step.to_json() for step in steps_of(span.funnel, _counts(client, span, ()).get(EVERYONE, {}), shares)],
         "groups": [{"cohort": cohort.to_json(), "steps": [step.to_json() for step in steps]} for cohort, steps in largest],
     }
 
@@ -94,7 +94,7 @@ def counts(client: Client, span: Span, cohort: Cohort = EVERYONE) -> Steps:
     """The funnel of one cohort."""
     shares = arrival.shares(client, span.funnel, span.run_id, span.from_minute, span.to_minute, span.as_of_minute)
     found = _counts(client, span, cohort.dimensions)
-    return _steps(span, found.get(cohort, {}), shares)
+    return steps_of(span.funnel, found.get(cohort, {}), shares)
 
 
 def compare(one: Steps, other: Steps) -> list[dict[str, Any]]:
@@ -155,7 +155,7 @@ def time_to_convert(client: Client, span: Span, step_to: str, cohort: Cohort = E
 
 def movers(client: Client, before: Span, after: Span, least_entered: int = 50, limit: int = 20) -> list[dict[str, Any]]:
     """Cohorts whose step rates differ beyond chance between two spans, by conversions gained or lost, largest first."""
-    was, now = ({cohort: _steps(span, found, {}) for cohort, found in _counts(client, span, None).items()} for span in (before, after))
+    was, now = ({cohort: steps_of(span.funnel, found, {}) for cohort, found in _counts(client, span, None).items()} for span in (before, after))
     rows = []
     for cohort in was.keys() & now.keys():
         for row in compare(was[cohort], now[cohort]):
@@ -218,8 +218,9 @@ def _by_cohort(rows: Any) -> dict[Cohort, Counts]:
     return dict(found)
 
 
-def _steps(span: Span, found: Counts, shares: Mapping[int, float]) -> Steps:
-    steps = span.funnel.steps
+def steps_of(funnel: FunnelDef, found: Counts, shares: Mapping[int, float]) -> Steps:
+    """Counts by step number, and the share of each expected to be in by now, under the steps' names."""
+    steps = funnel.steps
     return tuple(
         StepCount(
             step=step.name,

@@ -26,6 +26,19 @@ def counted(client: Client, project_id: int, since_ms: int, until_ms: int) -> li
     ).dicts()
 
 
+def newest(client: Client, project_id: int, until_ms: int) -> int | None:
+    """Time of the newest event not after `until_ms` (epoch milliseconds) that counts; None while there is none."""
+    rows = client.query(
+        """
+        SELECT count(), toUnixTimestamp64Milli(max(ts)) FROM events
+        WHERE project_id = {project:UInt32} AND NOT bot AND NOT test AND ts <= fromUnixTimestamp64Milli({until:Int64}, 'UTC')
+        """,
+        {"project": project_id, "until": until_ms},
+    )
+    count, last = next(iter(rows))
+    return int(last) if count else None
+
+
 def span(client: Client, project_id: int) -> tuple[int, int] | None:
     """Times of the first and the last event (epoch milliseconds); None while there is none."""
     rows = client.query(

@@ -89,16 +89,6 @@ def token_revoke(request: HttpRequest, pk: int) -> HttpResponse:
 
 
 @_admin_form
-def funnel(request: HttpRequest, name: str) -> HttpResponse:
-    form = forms.FunnelForm(request.POST)
-    if not form.is_valid():
-        return _refuse(request, form, "funnel")
-    saved = form.save(request.project, name)
-    audit(request, "funnel.changed", saved.name, version=saved.version, steps=[step["name"] for step in saved.steps])
-    return _done(request, "funnel", f"{saved.name} is watched as version {saved.version}.")
-
-
-@_admin_form
 def channel_new(request: HttpRequest) -> HttpResponse:
     form = forms.ChannelForm(request.POST)
     if not form.is_valid():
