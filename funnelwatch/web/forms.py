@@ -31,6 +31,25 @@ class ProjectForm(forms.ModelForm):
         fields = ("title", "timezone", "currency")
 
 
+class Listed(forms.CharField):
+    """Texts, separated by commas or line breaks."""
+
+    def to_python(self, value: Any) -> list[str]:
+        """The list, without empty ones."""
+        return [part.strip() for part in super().to_python(value).replace("\n", ",").split(",") if part.strip()]
+
+
+class PrivacyForm(forms.ModelForm):
+    """Whose events are kept, and what of them."""
+
+    property_deny_list = Listed(max_length=10_000, required=False, label="Properties never stored")
+    excluded_addresses = Listed(max_length=10_000, required=False, label="Addresses not counted")
+
+    class Meta:
+        model = Project
+        fields = ("honour_dnt", "honour_gpc", "require_consent", "property_deny_list", "excluded_addresses")
+
+
 class KeyForm(forms.Form):
     """A write key."""
 

@@ -43,6 +43,16 @@ def project(request: HttpRequest) -> HttpResponse:
 
 
 @_admin_form
+def privacy(request: HttpRequest) -> HttpResponse:
+    form = forms.PrivacyForm(request.POST, instance=request.project)
+    if not form.is_valid():
+        return _refuse(request, form, "privacy")
+    form.save()
+    audit(request, "privacy.changed", request.project.name, **form.cleaned_data)
+    return _done(request, "privacy", "Events are handled this way within 2 seconds.")
+
+
+@_admin_form
 def key_new(request: HttpRequest) -> HttpResponse:
     form = forms.KeyForm(request.POST)
     if not form.is_valid():
