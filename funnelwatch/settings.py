@@ -8,6 +8,9 @@ from urllib.parse import urlsplit
 import dj_database_url
 from django.core.exceptions import ImproperlyConfigured
 
+# Before NumPy is loaded, so here. Our arrays are small: OpenBLAS's threads gain nothing, spin, and take the cores from ingest.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
 BASE_DIR = Path(__file__).resolve().parent
 DATA_DIR = Path(os.environ.get("FUNNELWATCH_DATA") or "var").absolute()
 
