@@ -1,6 +1,5 @@
 """What was measured: series, last events, how the watch is doing."""
 
-import json
 from typing import Any
 
 import msgspec
@@ -86,8 +85,8 @@ class Health(APIView):
 
     def _judged_until(self, project_id: int) -> str | None:
         """The end of the newest minute that was judged, ISO 8601; None before the first tick."""
-        found = states.load(client(), project_id, "", "overview", OVERVIEW_VERSION)
-        return iso(clock.from_ms(json.loads(found[1])["at"] * 1000)) if found else None
+        at = states.newest(client(), project_id, "", "overview", OVERVIEW_VERSION)
+        return iso(clock.from_minute(clock.to_minute(clock.from_ms(at)))) if at else None
 
 
 def _cohort(request: Request) -> Cohort:

@@ -67,14 +67,13 @@ _cache: dict[tuple[int, str, str], tuple[int, Baseline]] = {}
 
 def load_baseline(client: Client, project: Project, funnel: FunnelDef, run_id: str) -> Baseline | None:
     """The newest stored baseline; the same object until a newer one is stored. None while nothing has been learned."""
-    found = states.load(client, project.pk, run_id, _name(funnel), VERSION)
-    if found is None:
-        return None
-    at, blob = found
     key = (project.pk, run_id, _name(funnel))
     cached = _cache.get(key)
-    if cached is None or cached[0] != at:
-        cached = _cache[key] = (at, Baseline.loads(blob))
+    if cached is None or cached[0] != states.newest(client, *key, VERSION):
+        found = states.load(client, *key, VERSION)
+        if found is None:
+            return None
+        cached = _cache[key] = (found[0], Baseline.loads(found[1]))
     return cached[1]
 
 

@@ -39,6 +39,7 @@ class Watch:
     run_id: str
     notify: str
     state: DetectState | None = None
+    saved_at: int | None = None  # when the state was stored, epoch ms
     agenda: Agenda = field(default_factory=Agenda)
     quiet: bool = False  # nothing is off and no incident is running, so there is nothing to move on
 
@@ -97,7 +98,8 @@ def _tick_funnel(client: Client, project: Project, funnel: Watched, minute: int,
     window = rollups.window(client, funnel.collected, "", minute, WINDOW, minute, keys=baseline.keys)
     anomalies = watch.step(baseline, window, minute, now)
     if watch.state is not None:
-        states.save(client, project.pk, "", _name(funnel), VERSION, clock.to_ms(now), watch.state.dumps())
+        watch.saved_at = clock.to_ms(now)
+        states.save(client, project.pk, "", _name(funnel), VERSION, watch.saved_at, watch.state.dumps())
     overview.save(client, project, funnel, baseline, window, anomalies)
 
 
@@ -107,11 +109,11 @@ def _resumed(client: Client, project: Project, funnel: Watched) -> Watch:
     watch = _watches.get(key)
     if watch is None or watch.client is not client:
         watch = _watches[key] = Watch(client, project, funnel, "", "live")
-    found = states.load(client, project.pk, "", _name(funnel), VERSION)
-    if found is not None:
-        kept = DetectState.loads(found[1])
-        if watch.state is None or kept.settled > watch.state.settled:
-            watch.state = kept
+    place = (project.pk, "", _name(funnel), VERSION)
+    if states.newest(client, *place) != watch.saved_at:
+        found = states.load(client, *place)
+        if found is not None:
+            watch.saved_at, watch.state = found[0], DetectState.loads(found[1])
     watch.project, watch.funnel = project, funnel
     return watch
 
