@@ -16,12 +16,17 @@ import msgspec
 
 from funnelwatch.core import clock
 from funnelwatch.simulate import SCENARIOS, Simulation
+from funnelwatch.simulate.shop import Shop
 from tests.platform import processes
 from tests.platform.processes import wait_until
 
-#: 20:00 in the shop, the top of its evening: with these sessions a day 10 or more payment attempts a minute in the cohort.
-HISTORY_UNTIL = datetime(2026, 10, 17, 14, 30, tzinfo=UTC)
-SESSIONS_PER_DAY = 8_500
+#: 20:30 in the shop. It sells in the evening, when its new pieces appear; relative rates by local hour.
+HISTORY_UNTIL = datetime(2026, 10, 17, 15, 0, tzinfo=UTC)
+HOURS = (0.05,) * 19 + (2.0, 6.0, 6.0, 2.0, 0.05)
+#: With these sessions a day the cohort makes 10 or more payment attempts a minute then.
+SESSIONS_PER_DAY = 7_500
+#: The campaign's share of the shop's sessions: the others have to be enough to tell the cohort from everyone.
+CAMPAIGN_SHARE = 0.45
 DAYS = 14
 ONSET = HISTORY_UNTIL + timedelta(minutes=6)
 COHORT = {"os": "iOS", "browser": "Safari", "campaign": "ig_sale"}
@@ -39,9 +44,17 @@ def simulation(faulty: bool) -> Simulation:
     )
     faults = tuple(replace(fault, start=fault.start + shift) for fault in spec.faults) if faulty else ()
     return Simulation(
-        replace(spec, changes=changes, faults=faults), days=DAYS, sessions_per_day=SESSIONS_PER_DAY,
+        replace(spec, shop=_evening_shop(spec.shop), changes=changes, faults=faults), days=DAYS, sessions_per_day=SESSIONS_PER_DAY,
         start=HISTORY_UNTIL - timedelta(days=DAYS),
     )  # fmt: skip
+
+
+def _evening_shop(shop: Shop) -> Shop:
+    rest = sum(channel.share for channel in shop.channels if channel.campaign != COHORT["campaign"])
+    scale = (1 - CAMPAIGN_SHARE) / rest
+    shares = [CAMPAIGN_SHARE if channel.campaign == COHORT["campaign"] else channel.share * scale for channel in shop.channels]
+    channels = tuple(replace(channel, share=share, hours=HOURS) for channel, share in zip(shop.channels, shares, strict=True))
+    return replace(shop, channels=channels)
 
 
 def write_history(path: Path) -> int:
@@ -67,6 +80,7 @@ def make_history(folder: Path) -> tuple[Path, dict[str, Any]]:
     events.unlink()
     assert report["rejected"] == {}
     processes.result("changes", "import", write_changes(folder), "--project", "shop", data=data, **driven)
+    processes.python("from funnelwatch import pipeline\npipeline.start()\npipeline.tick(1)\npipeline.stop()\n", data, **driven)
     return data, shop
 
 
