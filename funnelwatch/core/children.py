@@ -2,13 +2,25 @@
 
 import os
 import threading
+from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
-from multiprocessing import get_context, parent_process
+from multiprocessing import current_process, get_context, parent_process
+from typing import TypeVar
+
+T = TypeVar("T")
 
 
 def pool(count: int) -> ProcessPoolExecutor:
     """`count` fresh processes. What they run has to stand in a module that imports without Django."""
     return ProcessPoolExecutor(count, mp_context=get_context("spawn"), initializer=_end_with_parent)
+
+
+def apart(work: Callable[..., T], *arguments: object) -> T:
+    """`work(*arguments)` in a child, so that this process's threads go on meanwhile. In a worker that may have none, here."""
+    if current_process().daemon:
+        return work(*arguments)
+    with pool(1) as child:
+        return child.submit(work, *arguments).result()
 
 
 def _end_with_parent() -> None:

@@ -3,7 +3,8 @@
 S = series, W = minutes of the window (last column the newest closed minute), H = hours of history, D = delay bins (minutes).
 """
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -68,3 +69,8 @@ class SeriesHistory:
     delays: Floats
     learn: NDArray[np.bool_]
     late: Floats
+
+    def part(self, rows: Sequence[int]) -> "SeriesHistory":
+        """The same hours of some of the series."""
+        columns = {name: getattr(self, name)[list(rows)] for name in ("trials", "hits", "converted", "delays", "learn")}
+        return replace(self, keys=tuple(self.keys[row] for row in rows), **columns)

@@ -18,7 +18,7 @@ from funnelwatch.incidents.contract import to_json
 from funnelwatch.incidents.models import Incident
 from funnelwatch.pipeline import process
 from funnelwatch.pipeline.funnels import Watched, watched_funnels
-from funnelwatch.pipeline.learning import learn
+from funnelwatch.pipeline.learning import learn, load_bands
 from funnelwatch.pipeline.watch import WINDOW, Watch
 from funnelwatch.projects.models import Project
 from funnelwatch.rollup import forget_run, roll_up
@@ -99,6 +99,7 @@ class _Run:
             end = min((day // DAY + 1) * DAY, stop)
             with clock.at(clock.from_minute(day)):
                 baseline = learn(self._client, self._project, self._funnel.collected, RUN_ID, clock.now())
+                self._watch.bands = load_bands(self._client, self._project, self._funnel.collected, RUN_ID)
             self._day(baseline, day, end, lambda done: self._progress("Replaying", done - begin, stop - begin, done - begin, "minutes"))
             day = end
 

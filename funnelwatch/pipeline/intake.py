@@ -155,5 +155,5 @@ def _store(project: Project, rows: Sequence[Line], report: ImportReport) -> None
         columns = empty_columns()
         for start in range(0, len(fresh), 500):
             extend(columns, fresh[start : start + 500])
-        event_queries.insert_columns(client, columns, f"{project.pk}-{token}")
+        event_queries.insert_columns(client, columns, f"{project.pk}-{token}", {project.pk: project.retention_days})
     report.imported += len(fresh)

@@ -2,10 +2,13 @@
 
 from datetime import datetime, timedelta
 
-from funnelwatch.core import clock
+from funnelwatch.core import children, clock
 from funnelwatch.core.cohort import Cohort
 from funnelwatch.core.funnel import FunnelDef
+from funnelwatch.core.series import SeriesHistory
 from funnelwatch.detect.baseline import Baseline, fit
+from funnelwatch.detect.detectors import prophet_band
+from funnelwatch.detect.detectors.prophet_band import Bands
 from funnelwatch.incidents.models import Incident
 from funnelwatch.pipeline import process
 from funnelwatch.pipeline.funnels import UNSEEN_DAYS, Watched, watched_funnels
@@ -20,9 +23,12 @@ LEARN_DAYS = 28
 #: Cohorts watched, largest first, about 9 series each: what keeps a tick well under a second on two cores.
 MAX_COHORTS = 300
 VERSION = 1
+#: Prophet is slow (a second a series), so it forecasts the whole store only, and a day is half of what it forecasts.
+FORECAST_METRICS = ("conversion", "volume")
+FORECAST_EVERY = timedelta(days=1)
 
 
-def learn_baselines(project_id: int) -> int:
+def learn_baselines(project_id: int, bands: bool = True) -> int:
     """Fit the live baselines of a project's funnels as of now and store them; returns how many.
 
     Hourly, so this is also when the rows of replaced roll-ups are swept: the running minute is rolled up six times.
@@ -33,7 +39,7 @@ def learn_baselines(project_id: int) -> int:
     roll_up_new(client, project)
     watched = live_funnels(client, project, now)
     for funnel in watched:
-        learn(client, project, funnel.collected, "", now)
+        learn(client, project, funnel.collected, "", now, bands)
     prune(client, project.pk)
     return len(watched)
 
@@ -44,8 +50,13 @@ def live_funnels(client: Client, project: Project, now: datetime) -> list[Watche
     return watched_funnels(client, project, until - UNSEEN_DAYS * 86_400_000, until)
 
 
-def learn(client: Client, project: Project, funnel: FunnelDef, run_id: str, now: datetime) -> Baseline:
-    """Fit one baseline on the LEARN_DAYS before `now` as known then, store it and return it."""
+def learn(
+    client: Client, project: Project, funnel: FunnelDef, run_id: str, now: datetime, bands: bool = True
+) -> Baseline:
+    """Fit one baseline on the LEARN_DAYS before `now` as known then, store it and return it.
+
+    `bands`: forecast the whole store's series too, when the last forecast is FORECAST_EVERY old.
+    """
     to_hour = clock.to_minute(now) // 60
     history = rollups.history(
         client,
@@ -59,10 +70,22 @@ def learn(client: Client, project: Project, funnel: FunnelDef, run_id: str, now:
     )
     baseline = fit(history)
     states.save(client, project.pk, run_id, _name(funnel), VERSION, clock.to_ms(now), baseline.dumps())
+    if bands:
+        _forecast(client, project, run_id, _bands_name(funnel), history, now)
     return baseline
 
 
+def _forecast(client: Client, project: Project, run_id: str, name: str, history: SeriesHistory, now: datetime) -> None:
+    at = states.newest(client, project.pk, run_id, name, prophet_band.VERSION)
+    if at is not None and now - clock.from_ms(at) < FORECAST_EVERY:
+        return
+    rows = [row for row, key in enumerate(history.keys) if not key.cohort.entries and key.metric in FORECAST_METRICS]
+    fitted = children.apart(prophet_band.fit_all, history.part(rows))
+    states.save(client, project.pk, run_id, name, prophet_band.VERSION, clock.to_ms(now), fitted)
+
+
 _cache: dict[tuple[int, str, str], tuple[int, Baseline]] = {}
+_bands: dict[tuple[int, str, str], tuple[int, Bands]] = {}
 
 
 def load_baseline(client: Client, project: Project, funnel: FunnelDef, run_id: str) -> Baseline | None:
@@ -77,8 +100,24 @@ def load_baseline(client: Client, project: Project, funnel: FunnelDef, run_id: s
     return cached[1]
 
 
+def load_bands(client: Client, project: Project, funnel: FunnelDef, run_id: str) -> Bands:
+    """The newest forecasts by series; none before the first."""
+    key = (project.pk, run_id, _bands_name(funnel))
+    at = states.newest(client, *key, prophet_band.VERSION)
+    cached = _bands.get(key)
+    if at is not None and (cached is None or cached[0] != at):
+        found = states.load(client, *key, prophet_band.VERSION)
+        if found is not None:
+            cached = _bands[key] = (found[0], prophet_band.loads(found[1]))
+    return cached[1] if cached is not None else {}
+
+
 def _name(funnel: FunnelDef) -> str:
     return f"baseline:{funnel.id}:{funnel.version}"
+
+
+def _bands_name(funnel: FunnelDef) -> str:
+    return f"bands:{funnel.id}:{funnel.version}"
 
 
 def _incident_windows(project: Project, run_id: str, since: datetime, now: datetime) -> list[tuple[int, int, Cohort]]:

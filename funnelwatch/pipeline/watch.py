@@ -11,13 +11,14 @@ from funnelwatch.core import clock
 from funnelwatch.core.series import SeriesWindow
 from funnelwatch.core.signals import Anomaly
 from funnelwatch.detect.baseline import Baseline
+from funnelwatch.detect.detectors.prophet_band import Bands
 from funnelwatch.detect.run import DetectState, judge
 from funnelwatch.incidents import record
 from funnelwatch.incidents.models import Incident
 from funnelwatch.pipeline import charts, overview, process
 from funnelwatch.pipeline.findings import Agenda, Desk, find
 from funnelwatch.pipeline.funnels import Watched
-from funnelwatch.pipeline.learning import learn_baselines, live_funnels, load_baseline
+from funnelwatch.pipeline.learning import learn_baselines, live_funnels, load_bands, load_baseline
 from funnelwatch.pipeline.rolling import roll_up_new
 from funnelwatch.projects.models import Project
 from funnelwatch.remedy import playbooks
@@ -40,6 +41,7 @@ class Watch:
     notify: str
     state: DetectState | None = None
     saved_at: int | None = None  # when the state was stored, epoch ms
+    bands: Bands = field(default_factory=dict)
     agenda: Agenda = field(default_factory=Agenda)
     quiet: bool = False  # nothing is off and no incident is running, so there is nothing to move on
 
@@ -47,7 +49,7 @@ class Watch:
         """Detect, fuse, diagnose, record: epoch minute `minute`, the last of `window`, at time `at`."""
         if self.state is not None and self.state.settled >= minute:
             return []
-        self.state, running = judge(self.state, baseline, window, minute)
+        self.state, running = judge(self.state, baseline, window, minute, self.bands)
         # The sharpest cohort recovers first; what is left of its wider traces is no news and must not reopen the incident.
         anomalies = charts.present(running, window, baseline)
         if self.agenda.due(anomalies, minute):
@@ -90,12 +92,13 @@ _watches: dict[tuple[int, int, int], Watch] = {}
 def _tick_funnel(client: Client, project: Project, funnel: Watched, minute: int, now: datetime) -> None:
     baseline = load_baseline(client, project, funnel.collected, "")
     if baseline is None:
-        learn_baselines(project.pk)
+        learn_baselines(project.pk, bands=False)  # the first tick does not wait for forecasts
         baseline = load_baseline(client, project, funnel.collected, "")
         if baseline is None:
             return
     watch = _resumed(client, project, funnel)
     window = rollups.window(client, funnel.collected, "", minute, WINDOW, minute, keys=baseline.keys)
+    watch.bands = load_bands(client, project, funnel.collected, "")
     anomalies = watch.step(baseline, window, minute, now)
     if watch.state is not None:
         watch.saved_at = clock.to_ms(now)

@@ -104,7 +104,7 @@ def test_the_forecast_band_holds_a_quiet_hour_and_not_a_fallen_one() -> None:
     watched = watch(StepWorld((50.0,), (0.6,), faults=(Fault(7 * day + 300, 8 * day, 0.7),)), 8 * day, 3)
     band = prophet_band.fit(watched.history(7 * day), 0)
     assert band is not None
-    band = prophet_band.Band.loads(band.dumps())
+    band = prophet_band.loads(prophet_band.dumps([band]))[band.key]
     quiet, fallen = watched.window(7 * day + 290), watched.window(7 * day + 400)
     before = prophet_band.signal(band, 7 * day + 290, quiet.hits[0], quiet.trials[0])
     after = prophet_band.signal(band, 7 * day + 400, fallen.hits[0], fallen.trials[0])

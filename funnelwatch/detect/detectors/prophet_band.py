@@ -1,6 +1,7 @@
 """Slow tier: Prophet's forecast interval for headline series, fitted on a schedule, scored against while it lasts."""
 
 import logging
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -33,15 +34,31 @@ class Band:
     centre: Floats
     spread: Floats
 
-    def dumps(self) -> bytes:
-        """As bytes for the store."""
-        return pack({"key": keys_to_json((self.key,)), "start": self.start}, {"centre": self.centre, "spread": self.spread})
 
-    @classmethod
-    def loads(cls, data: bytes) -> "Band":
-        """The inverse of `dumps`. Raises ValueError for anything else."""
-        meta, arrays = unpack(data)
-        return cls(keys_from_json(meta["key"])[0], meta["start"], arrays["centre"], arrays["spread"])
+Bands = Mapping[SeriesKey, Band]
+
+
+def dumps(bands: Sequence[Band]) -> bytes:
+    """As bytes for the store."""
+    arrays = {
+        "start": np.array([band.start for band in bands], dtype=np.int64),
+        "centre": np.array([band.centre for band in bands]).reshape(-1, AHEAD),
+        "spread": np.array([band.spread for band in bands]).reshape(-1, AHEAD),
+    }
+    return pack({"keys": keys_to_json(tuple(band.key for band in bands))}, arrays)
+
+
+def loads(data: bytes) -> Bands:
+    """The inverse of `dumps`, by series. Raises ValueError for anything else."""
+    meta, arrays = unpack(data)
+    rows = zip(keys_from_json(meta["keys"]), arrays["start"], arrays["centre"], arrays["spread"], strict=True)
+    return {key: Band(key, int(start), centre, spread) for key, start, centre, spread in rows}
+
+
+def fit_all(history: SeriesHistory) -> bytes:
+    """Every series of `history` that is not too thin, as `dumps` has them: what a child process is asked for."""
+    bands = (fit(history, row) for row in range(len(history.keys)))
+    return dumps([band for band in bands if band is not None])
 
 
 def fit(history: SeriesHistory, row: int) -> Band | None:
