@@ -16,6 +16,7 @@ from funnelwatch.ingest.snapshot import KeyInfo, Snapshot
 from funnelwatch.ingest.spool import Spool
 from funnelwatch.store.client import connect
 from funnelwatch.store.migrate import migrate
+from funnelwatch.web.connection import Connection
 
 
 def main(mode: str, directory: Path) -> None:
@@ -35,7 +36,9 @@ def main(mode: str, directory: Path) -> None:
 
 def _serve(spool: Spool, drain: Drain) -> None:
     app = IngestApp(Snapshot(keys={"wk_test": KeyInfo(project_id=1, salt="salt")}), spool)
-    server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="warning", lifespan="off", timeout_graceful_shutdown=2))
+    server = uvicorn.Server(
+        uvicorn.Config(app, port=0, http=Connection, log_level="error", lifespan="off", proxy_headers=False, timeout_graceful_shutdown=2)
+    )
     config = server.config
     config.load()
     socket = config.bind_socket()

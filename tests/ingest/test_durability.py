@@ -24,6 +24,7 @@ from funnelwatch.ingest.status import read_poison, read_status
 from funnelwatch.store.client import Client
 from tests.ingest.conftest import KEY, Node, wait_for
 from tests.ingest.faults import FaultyStore
+from tests.ingest.processes import Child
 
 
 def message(number: int | str, **more: Any) -> dict[str, Any]:
@@ -317,37 +318,6 @@ def fill(path: Path) -> None:
     with path.open("wb", buffering=0) as handle, contextlib.suppress(OSError):
         while handle.write(b"x" * 4096):
             pass
-
-
-class Child:
-    """`tests/ingest/child.py`: an ingest node in a process of its own."""
-
-    def __init__(self, directory: Path) -> None:
-        self._directory = directory
-        self.url = ""
-        self.start()
-
-    def start(self) -> None:
-        self._process = self._run("serve")
-        self.url = self._process.stdout.readline().decode().strip()
-        assert self.url.startswith("http://"), "the child did not start"
-
-    def kill(self) -> None:
-        self._process.kill()
-        self._process.wait()
-
-    def finish(self) -> dict[str, int]:
-        """Stop it, drain what is left, and count what is stored by message id."""
-        self._process.terminate()
-        self._process.wait(20)
-        reading = self._run("count")
-        out, _ = reading.communicate(timeout=60)
-        assert reading.returncode == 0
-        return {name: int(count) for name, count in (line.split() for line in out.decode().splitlines())}
-
-    def _run(self, mode: str) -> subprocess.Popen[bytes]:
-        script = Path(__file__).with_name("child.py")
-        return subprocess.Popen([sys.executable, script, mode, str(self._directory)], stdout=subprocess.PIPE)
 
 
 def httpx_json(document: Any) -> bytes:
