@@ -21,7 +21,6 @@ SETTINGS = (
     Setting("max_event_bytes", 32_768, "Largest single event, as Segment's API has it."),
     Setting("max_batch_bytes", 512_000, "Largest batch after decompression, as Segment's API has it."),
     Setting("future_hours", 24, "An event dated further ahead than this is given its time of receipt and marked."),
-    Setting("retention_days", 400, "Events older than this are given their time of receipt and marked; also the TTL."),
     Setting("dedup_hours", 72, "How long a message id is remembered; clients resend for up to a day, 48 h is promised."),
     Setting("rate_per_second", 5_000, "Events a second a project may send in the long run."),
     Setting("rate_burst", 600_000, "Events a project may send above that rate before 429: a 10 s peak of 60,000 a second."),

@@ -6,6 +6,7 @@ from rest_framework import serializers
 
 from funnelwatch.alert.channel import check_config
 from funnelwatch.changes.connector import CONNECTORS
+from funnelwatch.core import retention
 from funnelwatch.core.vocabulary import CHANGE_KINDS, SEVERITIES
 from funnelwatch.incidents.models import Delivery, Feedback, PlaybookStep
 from funnelwatch.projects.funnels import Draft, Wrong
@@ -23,6 +24,10 @@ from funnelwatch.projects.models import (
 
 
 class ProjectSerializer(serializers.ModelSerializer):
+    """`retention_days` acts on what comes from then on; what is stored keeps the days it came with."""
+
+    retention_days = serializers.ChoiceField(choices=retention.TIERS, required=False)
+
     class Meta:
         model = Project
         fields = (

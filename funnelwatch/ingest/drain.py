@@ -3,6 +3,7 @@
 import logging
 import threading
 from collections import Counter
+from collections.abc import Mapping
 from itertools import compress
 from pathlib import Path
 from time import monotonic
@@ -65,6 +66,8 @@ class Drain:
         self._lock: BinaryIO | None = None
         self._ledger: Ledger | None = None
         self.last_error = ""
+        #: Project -> days its events are kept; replaced whole by whoever knows the projects.
+        self.tiers: Mapping[int, int] = {}
 
     def start(self) -> None:
         """Begin draining in a thread."""
@@ -162,7 +165,7 @@ class Drain:
         """None once stored, else what is wrong with the events. Raises when the trouble is the store's."""
         try:
             if _length(columns):
-                event_queries.insert_columns(self._client, columns, token)
+                event_queries.insert_columns(self._client, columns, token, self.tiers)
         except Exception as error:
             if not _is_about_data(error):
                 raise

@@ -92,11 +92,11 @@ class SessionSql:
     intDiv(p.at, {_MINUTE_MS}), {{multi:Array(String)}}[family + 1], multi_value, cityHash64(actor, session), actor, p.step, p.name,
     {_time("p.at")}, {_time("p.known")}, {_time("p.prev")}, {_time("f")},
     p.code, p.order_id, p.value, p.units, p.duration,
-    {self._dimensions_at_point()}"""
+    {self._dimensions_at_point()}, keep_days"""
         return f"""
 INSERT INTO journey
     (project_id, funnel_id, funnel_version, run_id, version, minute, multi, multi_value, session, visitor_id, step, name, at,
-     known_at, prev_at, first_at, error_code, order_id, value, units, duration_ms, {dims})
+     known_at, prev_at, first_at, error_code, order_id, value, units, duration_ms, {dims}, retention_days)
 {self._over_points(columns)}
 """
 
@@ -158,7 +158,7 @@ WHERE p.at >= {{from:Int64}} AND p.at < {{to:Int64}} AND p.at >= since"""
             multiIf(NOT in_funnel, concat('#', message_id), {session}) AS session,
             {_ms("ts")} AS t, greatest({_ms("received_at")}, if(twin, twin_of.4, toInt64(0))) AS received,
             bitShiftLeft(toUInt64(t), 16) + cityHash64(message_id) % 65536 AS ord,
-            message_id, name, error_code, order_id, value, duration_ms, page_path,
+            message_id, name, error_code, order_id, value, duration_ms, page_path, retention_days,
             toUInt32(arraySum(x -> greatest(x, 0), item_quantity)) AS units,
             CAST([{", ".join(_MULTI_VALUES[name] for name in self.multi)}], 'Array(Array(String))') AS vals,
             (name IN {{noteworthy:Array(String)}} OR duration_ms IS NOT NULL)
@@ -188,7 +188,7 @@ WHERE p.at >= {{from:Int64}} AND p.at < {{to:Int64}} AND p.at >= since"""
         )
         values = f"arrayConcat([(0, '', toInt64(0))], {', '.join(families)})" if families else "[(0, '', toInt64(0))]"
         return f"""
-        SELECT actor, session, min(t) AS began, min(visitor) AS visitor,
+        SELECT actor, session, min(t) AS began, min(visitor) AS visitor, max(retention_days) AS keep_days,
             {steps},
             arraySort(groupArrayIf((t, received, vals), excluded)) AS exclusions,
             arrayCompact(m -> m.2, arraySort(m -> (m.2, m.3), groupArrayIf((t, message_id, received, name, error_code, order_id,

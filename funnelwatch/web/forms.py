@@ -7,6 +7,7 @@ from django.core.exceptions import ValidationError
 
 from funnelwatch.alert.channel import CHANNELS, check_config
 from funnelwatch.changes.connector import CONNECTORS
+from funnelwatch.core import retention
 from funnelwatch.core.vocabulary import SEVERITIES
 from funnelwatch.projects.models import Channel, Member, Project
 
@@ -24,11 +25,13 @@ CHANNEL_FIELDS = {
 
 
 class ProjectForm(forms.ModelForm):
-    """Name, zone and currency."""
+    """Name, zone, currency and how long data is kept."""
+
+    retention_days = forms.TypedChoiceField(coerce=int, choices=[(days, days) for days in retention.TIERS], label="Days data is kept")
 
     class Meta:
         model = Project
-        fields = ("title", "timezone", "currency")
+        fields = ("title", "timezone", "currency", "retention_days")
 
 
 class Listed(forms.CharField):

@@ -190,6 +190,12 @@ def test_a_posted_funnel_is_the_next_version(as_role: Any, shop: Project) -> Non
     assert refused.status_code == 400
 
 
+def test_a_shops_retention_is_one_of_the_tiers(as_role: Any, shop: Project) -> None:
+    client = as_role("admin")
+    assert patch(client, f"projects/{shop.pk}/", {"retention_days": 365}).status_code == 400
+    assert patch(client, f"projects/{shop.pk}/", {"retention_days": 90}).json()["retention_days"] == 90
+
+
 def test_a_previewed_funnel_is_counted_and_not_saved(as_role: Any, shop: Project) -> None:
     funnel = {"steps": [{"name": "look", "events": ["view_item"]}, {"name": "buy", "events": ["purchase"], "filters": [{"property": "currency", "values": ["INR"]}]}]}
     empty = post(as_role("admin"), "funnels/preview", funnel).json()

@@ -82,7 +82,7 @@ def test_a_connectors_secret_is_shown_once_and_a_disabled_one_is_gone(alice: Cli
 
 @pytest.mark.parametrize(("field", "value"), [("timezone", "Mars/Olympus"), ("currency", "euro")])
 def test_a_zone_or_currency_that_does_not_exist_is_refused(alice: Client, shop: Project, field: str, value: str) -> None:
-    send(alice, "project/", **({"title": "L", "timezone": "UTC", "currency": "EUR"} | {field: value}))
+    send(alice, "project/", **({"title": "L", "timezone": "UTC", "currency": "EUR", "retention_days": 400} | {field: value}))
     shop.refresh_from_db()
     assert shop.timezone == "Asia/Kolkata"
 
@@ -93,3 +93,11 @@ def test_a_row_of_another_shop_cannot_be_reached_through_ones_own(alice: Client,
     assert alice.post(f"/p/loomlane/settings/keys/{key.pk}/revoke/").status_code == 404
     key.refresh_from_db()
     assert key.revoked_at is None
+
+
+def test_a_tier_of_retention_is_chosen_from_those_there_are(alice: Client, shop: Project) -> None:
+    form = {"title": "L", "timezone": "UTC", "currency": "EUR"}
+    assert "365 is not one of the available choices" in send(alice, "project/", **form, retention_days=365)
+    send(alice, "project/", **form, retention_days=90)
+    shop.refresh_from_db()
+    assert shop.retention_days == 90

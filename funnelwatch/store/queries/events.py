@@ -6,31 +6,32 @@ from operator import attrgetter
 
 import numpy as np
 
-from funnelwatch import config
+from funnelwatch.core import retention
 from funnelwatch.core.events import Event
 from funnelwatch.store.client import Client
 from funnelwatch.store.native import Column
 
 _PLAIN = tuple(name for name in Event.__struct_fields__ if name != "items")
 _DAY_MS = 86_400_000
-_KEEP_DAYS = 14_600  # 40 years: a DateTime, which a TTL is, ends in 2106
+_NO_TIERS: Mapping[int, int] = {}
 
 
-def insert(client: Client, events: Sequence[Event], token: str) -> None:
+def insert(client: Client, events: Sequence[Event], token: str, tiers: Mapping[int, int] = _NO_TIERS) -> None:
     """Insert events as one block; the same token again changes nothing. Raises StoreError, StoreUnavailable."""
     if events:
-        insert_columns(client, columns_of(events), token)
+        insert_columns(client, columns_of(events), token, tiers)
 
 
-def insert_columns(client: Client, columns: Mapping[str, Column], token: str) -> None:
+def insert_columns(client: Client, columns: Mapping[str, Column], token: str, tiers: Mapping[int, int] = _NO_TIERS) -> None:
     """Insert events given as columns (names of `events`; times in epoch milliseconds), for bulk import.
 
-    What is already older than the retention can only come from an import, and stays until it is erased.
+    `tiers` are the days projects keep events for, `retention.DEFAULT` where absent. What is already older can only come from an
+    import, and stays until it is erased.
     """
-    retention = config.get_int("retention_days")
+    days = np.array([tiers.get(project, retention.DEFAULT) for project in columns["project_id"]], dtype=np.int64)
     # the engine expires rows by the system's clock, so that clock decides here too, simulated or not
-    too_old = np.asarray(columns["ts"]) < time.time() * 1000 - retention * _DAY_MS
-    client.insert("events", {**columns, "retention_days": np.where(too_old, _KEEP_DAYS, retention)}, token)
+    too_old = np.asarray(columns["ts"]) < time.time() * 1000 - days * _DAY_MS
+    client.insert("events", {**columns, "retention_days": np.where(too_old, retention.IMPORTED, days)}, token)
 
 
 def columns_of(events: Sequence[Event]) -> dict[str, Column]:

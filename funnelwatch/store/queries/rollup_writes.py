@@ -62,10 +62,10 @@ def insert_arrivals(client: Client, scope: Scope, version: int, sets: Sequence[D
     client.command(
         f"""
         INSERT INTO funnel_minute
-            (project_id, funnel_id, funnel_version, run_id, version, minute, step, dims, value, lag, delay, entered)
+            (project_id, funnel_id, funnel_version, run_id, version, minute, step, dims, value, lag, delay, entered, retention_days)
         SELECT project_id, funnel_id, funnel_version, run_id, version, minute, step, cohort.1 AS dims, {_POOLED} AS pooled,
             least(intDiv(toUnixTimestamp64Milli(known_at), 60000) - minute, {_MAX_LAG}) AS lag,
-            if(step > 1, least(minute - intDiv(toUnixTimestamp64Milli(prev_at), 60000), {_MAX_LAG}), 0) AS delay, count()
+            if(step > 1, least(minute - intDiv(toUnixTimestamp64Milli(prev_at), 60000), {_MAX_LAG}), 0) AS delay, count(), max(retention_days)
         FROM journey ARRAY JOIN {cohorts(sets)} AS cohort
         WHERE {OF_FUNNEL} AND version = {{version:UInt64}} AND name = '' AND {KNOWN}
         GROUP BY project_id, funnel_id, funnel_version, run_id, version, minute, step, dims, pooled, lag, delay
@@ -80,12 +80,12 @@ def insert_events(client: Client, scope: Scope, version: int, sets: Sequence[Dim
         f"""
         INSERT INTO event_minute
             (project_id, funnel_id, funnel_version, run_id, version, minute, step, name, error_code, currency, dims, value, lag,
-             events, sessions, orders, units, revenue, latency)
+             events, sessions, orders, units, revenue, latency, retention_days)
         SELECT project_id, funnel_id, funnel_version, run_id, version, minute, step, name, error_code, currency,
             cohort.1 AS dims, {_POOLED} AS pooled,
             least(greatest(intDiv(toUnixTimestamp64Milli(known_at), 60000) - minute, 0), {_MAX_LAG}) AS lag,
             count(), uniqExact(session), uniqExactIf(order_id, name = 'purchase'), sum(units), sum(journey.value),
-            quantilesDDStateIf(0.01, 0.5, 0.95)(ifNull(duration_ms, 0), duration_ms IS NOT NULL)
+            quantilesDDStateIf(0.01, 0.5, 0.95)(ifNull(duration_ms, 0), duration_ms IS NOT NULL), max(retention_days)
         FROM journey ARRAY JOIN {cohorts(sets)} AS cohort
         WHERE {OF_FUNNEL} AND version = {{version:UInt64}} AND name != '' AND {KNOWN}
         GROUP BY project_id, funnel_id, funnel_version, run_id, version, minute, step, name, error_code, currency, dims, pooled, lag

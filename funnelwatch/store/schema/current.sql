@@ -45,12 +45,14 @@ CREATE TABLE event_minute
     `orders` UInt32,
     `units` UInt32,
     `revenue` Decimal(18, 4),
-    `latency` AggregateFunction(quantilesDD(0.01, 0.5, 0.95), Float64)
+    `latency` AggregateFunction(quantilesDD(0.01, 0.5, 0.95), Float64),
+    `retention_days` UInt16
 )
 ENGINE = MergeTree
-PARTITION BY intDiv(minute, 43200)
+PARTITION BY (retention_days, intDiv(minute, 43200))
 ORDER BY (project_id, funnel_id, funnel_version, run_id, intDiv(minute, 60), dims, value, name, step, minute, version)
-SETTINGS index_granularity = 8192;
+TTL toDateTime(minute * 60) + toIntervalDay(retention_days)
+SETTINGS ttl_only_drop_parts = 1, index_granularity = 8192;
 
 CREATE TABLE events
 (
@@ -122,12 +124,14 @@ CREATE TABLE funnel_minute
     `value` LowCardinality(String),
     `lag` UInt16,
     `delay` UInt16,
-    `entered` UInt32
+    `entered` UInt32,
+    `retention_days` UInt16
 )
 ENGINE = MergeTree
-PARTITION BY intDiv(minute, 43200)
+PARTITION BY (retention_days, intDiv(minute, 43200))
 ORDER BY (project_id, funnel_id, funnel_version, run_id, intDiv(minute, 60), dims, value, step, minute, version)
-SETTINGS index_granularity = 8192;
+TTL toDateTime(minute * 60) + toIntervalDay(retention_days)
+SETTINGS ttl_only_drop_parts = 1, index_granularity = 8192;
 
 CREATE TABLE ingest_recent
 (
@@ -188,12 +192,14 @@ CREATE TABLE journey
     `shipping_method` LowCardinality(String),
     `coupon` LowCardinality(String),
     `stock_state` LowCardinality(String),
-    `currency` LowCardinality(String)
+    `currency` LowCardinality(String),
+    `retention_days` UInt16
 )
 ENGINE = MergeTree
-PARTITION BY intDiv(minute, 43200)
+PARTITION BY (retention_days, intDiv(minute, 43200))
 ORDER BY (project_id, funnel_id, funnel_version, run_id, intDiv(minute, 60), multi, version, minute, session)
-SETTINGS index_granularity = 8192;
+TTL toDateTime(minute * 60) + toIntervalDay(retention_days)
+SETTINGS ttl_only_drop_parts = 1, index_granularity = 8192;
 
 CREATE TABLE rollup_minutes
 (
@@ -213,25 +219,32 @@ CREATE TABLE visitors
 (
     `project_id` UInt32,
     `visitor_id` String,
-    `first_ts` SimpleAggregateFunction(min, DateTime64(3, 'UTC'))
+    `first_ts` SimpleAggregateFunction(min, DateTime64(3, 'UTC')),
+    `retention_days` UInt16
 )
 ENGINE = AggregatingMergeTree
+PARTITION BY (retention_days, toYYYYMM(first_ts))
 ORDER BY (project_id, visitor_id)
-SETTINGS index_granularity = 8192;
+TTL toDateTime(first_ts) + toIntervalDay(retention_days)
+SETTINGS ttl_only_drop_parts = 1, index_granularity = 8192;
 
 CREATE MATERIALIZED VIEW visitors_from_events TO default.visitors
 (
     `project_id` UInt32,
     `visitor_id` String,
-    `first_ts` DateTime64(3, 'UTC')
+    `first_ts` DateTime64(3, 'UTC'),
+    `retention_days` UInt16
 )
 AS SELECT
     project_id,
     if(visitor_id != '', visitor_id, user_id) AS visitor_id,
-    min(ts) AS first_ts
+    min(ts) AS first_ts,
+    retention_days
 FROM default.events
 WHERE (NOT bot) AND (NOT test) AND (channel != 'server')
 GROUP BY
     project_id,
-    visitor_id;
+    visitor_id,
+    retention_days,
+    toYYYYMM(ts);
 

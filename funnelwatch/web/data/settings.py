@@ -4,6 +4,7 @@ from typing import Any
 from zoneinfo import available_timezones
 
 from funnelwatch.changes.connector import CONNECTORS
+from funnelwatch.core import retention
 from funnelwatch.core.vocabulary import SEVERITIES
 from funnelwatch.projects.models import ApiToken, AuditRow, Channel, Connector, Funnel, Member, Project, WriteKey
 from funnelwatch.web.forms import CHANNEL_FIELDS
@@ -25,6 +26,7 @@ def context(project: Project) -> dict[str, Any]:
         "members": Member.objects.filter(project=project).select_related("user").order_by("user__username"),
         "roles": Member.Role.choices,
         "severities": SEVERITIES,
+        "tiers": sorted({*retention.TIERS, project.retention_days}),
         "timezones": sorted(available_timezones()),
         "audit": AuditRow.objects.filter(project=project).order_by("-at")[:AUDIT_ROWS],
     }
