@@ -106,7 +106,7 @@ INSTALLED_APPS = [
 
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
-    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "funnelwatch.web.middleware.StaticFiles",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
@@ -194,6 +194,6 @@ LOGGING = {
     "formatters": {"plain": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"}},
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "plain"}},
     "root": {"handlers": ["stderr"], "level": os.environ.get("FUNNELWATCH_LOG_LEVEL", "WARNING")},
-    # Prophet's Stan back end logs every fit at INFO.
-    "loggers": {"cmdstanpy": {"level": "ERROR"}, "prophet": {"level": "ERROR"}},
+    # Prophet's Stan back end logs every fit at INFO, its plots (which we do not draw) their missing library at ERROR.
+    "loggers": {"cmdstanpy": {"level": "ERROR"}, "prophet": {"level": "ERROR"}, "prophet.plot": {"level": "CRITICAL"}},
 }

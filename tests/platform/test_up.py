@@ -88,7 +88,9 @@ def test_a_taken_port_is_said_before_anything_is_opened(running: Up, tmp_path: P
 def test_commands_that_need_the_store_are_carried_out_by_the_running_up(running: Up, shop: tuple[Path, str], tmp_path: Path) -> None:
     file = tmp_path / "events.jsonl"
     file.write_text("".join(json.dumps(event(f"file-{number}")) + "\n" for number in range(500)) + "bad\n")
-    report = result("import", file, "--project", "shop", "--format", "segment", data=shop[0])
+    done = run("import", file, "--project", "shop", "--format", "segment", "--json", data=shop[0])
+    report = json.loads(done.stdout)
+    assert [line[:15] for line in done.stderr.splitlines() if line.startswith("importing")] == ["importing: 100%"]
     assert (report["imported"], report["rejected"]) == (500, {"invalid_json": 1})
     assert run("import", file, "--project", "nope", "--format", "segment", data=shop[0]).stderr.startswith("Error: there is no project 'nope'")
     assert result("doctor", data=shop[0])["ok"]

@@ -1,7 +1,7 @@
 """Jobs of other processes, carried out by `up` through a socket in its data directory, because only it can open the store.
 
-One JSON object a line. The caller sends `{"job", "options"}`; it gets `{"progress": text}` lines and at the end one
-`{"result"}` or `{"error"}`. A caller that goes away stops its job at the next line of progress.
+One JSON object a line. The caller sends `{"job", "options"}`; it gets `{"said": text}` and `{"progress": text}` lines (the next makes
+the latter old) and at the end one `{"result"}` or `{"error"}`. A caller that goes away stops its job at the next line of progress.
 """
 
 import json
@@ -10,8 +10,9 @@ import os
 import socket
 import socketserver
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -57,8 +58,23 @@ def call(directory: Path, job: str, options: dict[str, Any], progress: Progress)
                 return dict(answer["result"])
             if "error" in answer:
                 raise Error(answer["error"])
-            progress.say(answer["progress"])
+            if "said" in answer:
+                progress.say(answer["said"])
+            else:
+                progress.passing(partial(str, answer["progress"]))
     raise Error("`funnelwatch up` stopped before the command was done; start it and run the command again")
+
+
+class _Relayed(Progress):
+    """What the caller is to write, and how often it may."""
+
+    def __init__(self, answer: Callable[..., None]) -> None:
+        super().__init__(lambda text: answer(progress=text))
+        self._answer = answer
+
+    def say(self, text: str) -> None:
+        self.end()
+        self._answer(said=text)
 
 
 class _Server(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
@@ -70,7 +86,9 @@ class _Call(socketserver.StreamRequestHandler):
     def handle(self) -> None:
         request = json.loads(self.rfile.readline())
         try:
-            result = jobs.run(request["job"], request["options"], Progress(lambda text: self._answer(progress=text)))
+            progress = _Relayed(self._answer)
+            result = jobs.run(request["job"], request["options"], progress)
+            progress.end()
             self._answer(result=result)
         except Error as error:
             self._answer(error=str(error))

@@ -7,7 +7,7 @@ from typing import Any
 from django.core.management import BaseCommand
 from django.core.management.base import CommandParser
 
-from funnelwatch.web.progress import Progress
+from funnelwatch.web.progress import LOG_SECONDS, TERMINAL_SECONDS, Progress
 
 
 class Command(BaseCommand):
@@ -33,7 +33,9 @@ class Command(BaseCommand):
         parser.add_argument("--data", metavar="DIR", help="data directory (default: FUNNELWATCH_DATA, else ./var)")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        result = self.work(options, Progress(self._line))
+        progress = self.progress()
+        result = self.work(options, progress)
+        progress.end()
         if self.stderr.isatty():
             self.stderr.write("\r\x1b[K", ending="")
         self.stderr.write(self.summary(result), self.style.NOTICE if self.stderr.isatty() else None)
@@ -41,6 +43,10 @@ class Command(BaseCommand):
             self.stdout.write(json.dumps(result, ensure_ascii=False))
         if self.failed(result):
             sys.exit(1)
+
+    def progress(self) -> Progress:
+        """Onto standard error, as often as its reader wants it."""
+        return Progress(self._line, TERMINAL_SECONDS if self.stderr.isatty() else LOG_SECONDS)
 
     def work(self, options: dict[str, Any], progress: Progress) -> dict[str, Any]:
         """Do it. Raises Error."""

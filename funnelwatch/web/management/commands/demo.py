@@ -53,7 +53,7 @@ class Command(Base):
         listen("127.0.0.1", options["port"]).close()
         signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
         try:
-            self._run(options["port"], Progress(self._line))
+            self._run(options["port"], self.progress())
         except KeyboardInterrupt:
             self.stderr.write("The demo has stopped; `make demo` goes on with the same data.")
 
@@ -153,4 +153,5 @@ def _tell_history(simulation: Simulation, plan: Plan, until: datetime, progress:
     if events:
         wanted = {"file": str(file), "project": simulation.scenario.project, "format": "segment", "map": None, "rejects": None}
         carry_out("import", wanted, progress)
+    progress.end()
     file.unlink()
