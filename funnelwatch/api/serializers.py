@@ -37,6 +37,23 @@ class ProjectSerializer(serializers.ModelSerializer):
         read_only_fields = ("name", "created_at")
 
 
+class EraseSerializer(serializers.Serializer):
+    """`person`, or `from` and `to`."""
+
+    person = serializers.CharField(max_length=1000, required=False, help_text="The user or anonymous id the shop sends.")
+    dry_run = serializers.BooleanField(default=False)
+
+    def get_fields(self) -> dict[str, serializers.Field]:
+        times = {name: serializers.DateTimeField(required=False, source=source) for name, source in (("from", "start"), ("to", "end"))}
+        return super().get_fields() | times  # "from" is no name Python lets a class have
+
+    def validate(self, data: dict[str, Any]) -> dict[str, Any]:
+        times = [data[name] for name in ("start", "end") if name in data]
+        if len(times) == (0 if "person" in data else 2) and times == sorted(set(times)):
+            return data
+        raise serializers.ValidationError("Say what to erase: person, or from and a later to.")
+
+
 class KeySerializer(serializers.ModelSerializer):
     allowed_origins = serializers.ListField(child=serializers.RegexField(r"^https?://[^/]+$"), required=False)
 

@@ -12,9 +12,10 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.serializers import BaseSerializer
 
+from funnelwatch import pipeline
 from funnelwatch.api import scope, serializers
 from funnelwatch.api.base import Scoped
-from funnelwatch.api.store import TIMES, client, collected, span, store_or_unavailable
+from funnelwatch.api.store import TIMES, Unavailable, client, collected, span, store_or_unavailable
 from funnelwatch.core import clock
 from funnelwatch.core.vocabulary import DIMENSIONS
 from funnelwatch.pipeline.funnels import preview
@@ -28,7 +29,7 @@ class Projects(mixins.ListModelMixin, mixins.RetrieveModelMixin, mixins.UpdateMo
 
     queryset = Project.objects.all()
     serializer_class = serializers.ProjectSerializer
-    http_method_names = ("get", "patch", "head", "options")
+    http_method_names = ("get", "patch", "post", "head", "options")
     project_path, noun = "pk", "project"
 
     def project_of(self, row: models.Model) -> Project:
@@ -36,6 +37,23 @@ class Projects(mixins.ListModelMixin, mixins.RetrieveModelMixin, mixins.UpdateMo
 
     def perform_update(self, serializer: BaseSerializer) -> None:
         self.note(serializer.save(), "changed", fields=sorted(serializer.validated_data))
+
+    @extend_schema(request=serializers.EraseSerializer, responses={200: OpenApiTypes.OBJECT})
+    @action(detail=True, methods=["post"])
+    def erase(self, request: Request, pk: str) -> Response:
+        """Erase a person or a time range everywhere; the answer is the receipt. With `dry_run`, what would go."""
+        project = self.get_object()
+        wanted = serializers.EraseSerializer(data=request.data)
+        wanted.is_valid(raise_exception=True)
+        person, start, end, dry_run = (wanted.validated_data.get(name) for name in ("person", "start", "end", "dry_run"))
+        actor = scope.actor(request).name
+        try:
+            with store_or_unavailable():
+                if person:
+                    return Response(pipeline.erase_person(project, person, actor, dry_run))
+                return Response(pipeline.erase_range(project, start, end, actor, dry_run))
+        except pipeline.StillBusy as busy:
+            raise Unavailable(str(busy)) from busy
 
 
 class Created(mixins.ListModelMixin, mixins.RetrieveModelMixin, mixins.CreateModelMixin, Scoped):

@@ -4,6 +4,7 @@
 holds what a process keeps open; `intake` is the way in for files and webhooks.
 """
 
+from funnelwatch.pipeline.erasure import StillBusy, erase_person, erase_range
 from funnelwatch.pipeline.history import replay
 from funnelwatch.pipeline.intake import ImportReport, import_rows, take_messages
 from funnelwatch.pipeline.learning import learn_baselines
@@ -12,7 +13,10 @@ from funnelwatch.pipeline.watch import deliver, tick
 
 __all__ = [
     "ImportReport",
+    "StillBusy",
     "deliver",
+    "erase_person",
+    "erase_range",
     "import_rows",
     "ingest_app",
     "ingest_status",

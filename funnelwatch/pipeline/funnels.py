@@ -10,10 +10,12 @@ from funnelwatch.incidents.contract import iso
 from funnelwatch.projects.funnels import Draft
 from funnelwatch.projects.models import Funnel, Project
 from funnelwatch.store.client import Client
-from funnelwatch.store.queries import names
+from funnelwatch.store.queries import names, rollups
 
 #: A step unseen for this long is left out and shown as "not collected".
 UNSEEN_DAYS = 7
+#: Above a funnel's own version stands which steps are collected.
+_MASK_BIT = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +39,16 @@ def watched_funnels(client: Client, project: Project, since_ms: int, until_ms: i
     return [watched for watched in made if len(watched.collected.steps) >= 2]
 
 
+def rolled_up(client: Client, project: Project, from_minute: int, to_minute: int) -> list[FunnelDef]:
+    """Every definition under which minutes of [from_minute, to_minute) were rolled up live, older versions too."""
+    wholes = {funnel.pk: funnel.definition() for funnel in Funnel.objects.filter(project=project)}
+    stored = rollups.versions(client, project.pk, from_minute, to_minute)
+    return [
+        _part(wholes[funnel], version >> _MASK_BIT) if version >> _MASK_BIT else wholes[funnel]
+        for funnel, version in stored if funnel in wholes
+    ]  # fmt: skip
+
+
 def preview(client: Client, project: Project, draft: Draft) -> dict[str, Any]:
     """`{from, to, steps: [{step, entered, converted, rate, interval, complete, matched}], exclusions: [{step, matched}]}`.
 
@@ -55,9 +67,10 @@ def preview(client: Client, project: Project, draft: Draft) -> dict[str, Any]:
 
 def _watched(whole: FunnelDef, seen: set[str]) -> Watched:
     kept = [index for index, step in enumerate(whole.steps) if seen & set(step.events)]
-    if len(kept) == len(whole.steps):
-        return Watched(whole, whole)
-    # Roll-up rows number the steps, so another choice of steps must be another version to the store.
-    mask = sum(1 << index for index in kept)
-    version = whole.version | mask << 16
-    return Watched(whole, replace(whole, version=version, steps=tuple(whole.steps[index] for index in kept)))
+    return Watched(whole, whole if len(kept) == len(whole.steps) else _part(whole, sum(1 << index for index in kept)))
+
+
+def _part(whole: FunnelDef, mask: int) -> FunnelDef:
+    """The steps whose bit is set. Roll-up rows number the steps, so another choice of steps is another version to the store."""
+    steps = tuple(step for index, step in enumerate(whole.steps) if mask >> index & 1)
+    return replace(whole, version=whole.version | mask << _MASK_BIT, steps=steps)

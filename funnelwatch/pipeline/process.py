@@ -45,7 +45,7 @@ def start() -> Runtime:
             _runtime = Runtime(client)
         if _app is not None and _runtime.drain is None:
             _runtime.drain = Drain(_spool_directory(), _runtime.client)
-            _runtime.drain.tiers = _tiers()
+            _runtime.drain.tiers = tiers()
             _runtime.drain.start()
         return _runtime
 
@@ -78,7 +78,7 @@ def ingest_app() -> IngestApp:
         return _app
 
 
-def _tiers() -> dict[int, int]:
+def tiers() -> dict[int, int]:
     """Project -> days its data is kept."""
     return dict(Project.objects.values_list("pk", "retention_days"))
 
@@ -86,7 +86,7 @@ def _tiers() -> dict[int, int]:
 def refresh_snapshot() -> None:
     """Give ingest and drain the keys and settings as they are now."""
     if _runtime is not None and _runtime.drain is not None:
-        _runtime.drain.tiers = _tiers()
+        _runtime.drain.tiers = tiers()
     if _app is not None:
         keys = WriteKey.objects.filter(revoked_at=None).select_related("project")
         _app.snapshot = Snapshot(keys={key.key: key_info(key.project, key.allowed_origins) for key in keys})

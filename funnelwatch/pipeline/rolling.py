@@ -3,7 +3,7 @@
 from funnelwatch.core import clock
 from funnelwatch.pipeline.funnels import UNSEEN_DAYS, watched_funnels
 from funnelwatch.projects.models import Project
-from funnelwatch.rollup import dirty_minutes, ranges, roll_up
+from funnelwatch.rollup import Mark, dirty_minutes, ranges, roll_up
 from funnelwatch.store.client import Client
 from funnelwatch.store.queries import states
 
@@ -15,21 +15,21 @@ JOIN_MINUTES = 10
 def roll_up_new(client: Client, project: Project) -> int:
     """Roll up every minute that events stored since the last time may have changed; returns the number of minutes.
 
-    The watermark moves only after all is committed, so a crash repeats work and loses none.
+    The mark moves only after all is committed, so a crash repeats work and loses none.
     """
     now_ms = clock.now_ms()
     funnels = watched_funnels(client, project, now_ms - UNSEEN_DAYS * 86_400_000, now_ms + 60_000)
     if not funnels:
         return 0  # old history only: nobody watches it, and the day live events come it is all still to be rolled up
     found = states.load(client, project.pk, "", "rolled_up", VERSION)
-    since = int(found[1]) if found else 0
-    dirty = dirty_minutes(client, project.pk, since)
+    mark = Mark(*map(int, found[1].split())) if found else Mark()
+    dirty = dirty_minutes(client, project.pk, mark)
     if not dirty.minutes:
         return 0
     for watched in funnels:
         for first, end in _joined(ranges(dirty.minutes)):
             roll_up(client, watched.collected, "", first, end)
-    states.save(client, project.pk, "", "rolled_up", VERSION, now_ms, str(dirty.watermark).encode())
+    states.save(client, project.pk, "", "rolled_up", VERSION, now_ms, b"%d %d" % dirty.mark)
     return len(dirty.minutes)
 
 

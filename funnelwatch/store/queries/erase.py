@@ -3,7 +3,7 @@
 A person's events go first, then every roll-up minute their journeys touched, so that the minutes can be rolled up again without them.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from funnelwatch.store.client import Client
@@ -20,16 +20,16 @@ class Receipt:
     dry_run: bool
 
 
-def person(client: Client, project_id: int, identity: str, dry_run: bool = False) -> Receipt:
-    """Erase everyone who is `identity` (a visitor id or user id as stored), and the visitor ids only that user had; a server's events go by their orders.
+def person(client: Client, project_id: int, identities: Sequence[str], dry_run: bool = False) -> Receipt:
+    """Erase whoever is one of `identities` (visitor ids or user ids as stored), and the visitor ids only those users had; a server's events go by their orders.
 
     The counts of others in the minutes named are to be made again by a roll-up; until then they hold the person's share without
     anything that identifies them. Raises ValueError for an empty identity, StoreError, StoreUnavailable; calling again completes
     the work.
     """
-    if not identity:
+    if not all(identities) or not identities:
         raise ValueError("an empty id is nobody's")
-    params: dict[str, object] = {"project": project_id, "ids": _aliases(client, project_id, identity)}
+    params: dict[str, object] = {"project": project_id, "ids": _aliases(client, project_id, identities)}
     params["orders"] = list(client.query(
         f"SELECT DISTINCT order_id FROM events WHERE project_id = {{project:UInt32}} AND order_id != '' AND {_THEIRS}", params
     ).columns[0])  # fmt: skip
@@ -65,27 +65,38 @@ def time_range(
     conditions = {
         "ingest_recent": f"project_id = {{project:UInt32}} AND message_id IN (SELECT message_id FROM events WHERE {between})",
         **dict.fromkeys(_ROLLUPS, rolled),
+        "visitors": between.replace("ts", "first_ts"),
         "events": between,
     }
     again = (*range(first, first + bool(from_ms % 60_000)), *range(max(last, first + 1), last + 1 + reach_minutes))
-    return _erase(client, conditions, params, again, dry_run)
+    receipt = _erase(client, conditions, params, again, dry_run)
+    if not dry_run:
+        client.command(_SEEN_ELSEWHERE, params)
+    return receipt
 
 
+#: Who was first seen in an erased time, and came again.
+_SEEN_ELSEWHERE = """
+    INSERT INTO visitors (project_id, visitor_id, first_ts, retention_days)
+    SELECT project_id, if(visitor_id != '', visitor_id, user_id) AS actor, min(ts), retention_days FROM events
+    WHERE project_id = {project:UInt32} AND NOT bot AND NOT test AND channel != 'server'
+      AND actor NOT IN (SELECT visitor_id FROM visitors WHERE project_id = {project:UInt32})
+    GROUP BY project_id, actor, retention_days, toYYYYMM(ts)"""
 _THEIRS = "(visitor_id IN {ids:Array(String)} OR user_id IN {ids:Array(String)})"
 
 
-def _aliases(client: Client, project_id: int, identity: str) -> list[str]:
-    """The id itself, and for a user the visitor ids that only this user had."""
+def _aliases(client: Client, project_id: int, identities: Sequence[str]) -> list[str]:
+    """The ids themselves, and for users the visitor ids that only one of these users had."""
     rows = client.query(
         """
         SELECT visitor_id FROM events
         WHERE project_id = {project:UInt32} AND visitor_id != '' AND visitor_id IN (
-            SELECT visitor_id FROM events WHERE project_id = {project:UInt32} AND user_id = {id:String})
-        GROUP BY visitor_id HAVING uniqExactIf(user_id, user_id != '') = 1
+            SELECT visitor_id FROM events WHERE project_id = {project:UInt32} AND user_id IN {ids:Array(String)})
+        GROUP BY visitor_id HAVING countIf(user_id != '' AND user_id NOT IN {ids:Array(String)}) = 0
         """,
-        {"project": project_id, "id": identity},
+        {"project": project_id, "ids": list(identities)},
     )
-    return sorted({identity, *rows.columns[0]})
+    return sorted({*identities, *rows.columns[0]})
 
 
 def _erase(client: Client, conditions: Mapping[str, str], params: Mapping[str, object], minutes: tuple[int, ...], dry_run: bool) -> Receipt:

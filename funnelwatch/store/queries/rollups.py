@@ -105,6 +105,18 @@ def increments(
     return Increments(chosen, (at + lag)[order], at[order], series[order], (count - hits)[order], hits[order])
 
 
+def versions(client: Client, project_id: int, from_minute: int, to_minute: int) -> list[tuple[int, int]]:
+    """(funnel id, funnel version) of what was rolled up live in [from_minute, to_minute)."""
+    rows = client.query(
+        """
+        SELECT DISTINCT funnel_id, funnel_version FROM rollup_minutes
+        WHERE project_id = {project:UInt32} AND run_id = '' AND minute >= {from:UInt32} AND minute < {to:UInt32} ORDER BY ALL
+        """,
+        {"project": project_id, "from": from_minute, "to": to_minute},
+    )
+    return [(int(funnel), int(version)) for funnel, version in rows]
+
+
 def _conversions(
     client: Client, scope: Scope, as_of: int | None, rows: SeriesRows, keys: Sequence[SeriesKey]
 ) -> tuple[Floats, Floats]:
