@@ -173,9 +173,10 @@ def _rates(
             all_trials, all_hits = cell_trials[rows].sum((1, 2)), cell_hits[rows].sum((1, 2))
             mean[rows] = _levels(keys[members[0]].metric, all_trials, all_hits, mean[above], above >= 0)
             factors[rows] = np.where((above >= 0)[:, None], factors[above], 1.0)
-            for fold in (season.DAY, season.WEEK):
+            # the last pass mends what smoothing cut off a shop's sharp edges, as far as the days agree on them
+            for fold, smooth in ((season.DAY, True), (season.WEEK, True), (season.DAY, False)):
                 expected = cell_trials[rows] * (mean[rows, None] * factors[rows])[:, None]
-                factors[rows] *= season.pattern(cell_hits[rows], expected, fold)
+                factors[rows] *= season.pattern(cell_hits[rows], expected, fold, smooth)
             expected = (cell_trials[rows] * (mean[rows, None] * factors[rows])[:, None]).sum((1, 2))
             factors[rows] *= (mean[rows] * all_trials / np.maximum(expected, 1e-12)).clip(0.5, 2.0)[:, None]
     rate = mean[:, None] * factors

@@ -122,7 +122,7 @@ def _date(rows: Rows, state: Rows, dated: NDArray[np.int64], newly: NDArray[np.i
         if row not in dated:
             continue
         starts, sums = _timeline(rows, int(row), seen.minutes, counts[index])
-        visible = starts > state["blind"][row]
+        visible = (starts > state["blind"][row]) & (np.cumsum(sums[:, ledger.EXPECTED]) > 0)  # not before anything was watched
         starts, sums = starts[visible], sums[visible]
         direction = int(view.fused.direction[row]) if row in opening else int(state["direction"][row])
         found = onset.date(starts, sums[:, ledger.HITS], sums[:, ledger.EXPECTED], direction, float(view.cast.phi[row]))

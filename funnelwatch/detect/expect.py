@@ -10,7 +10,7 @@ from scipy.linalg import toeplitz
 from funnelwatch.core.series import Floats, SeriesWindow
 from funnelwatch.detect.baseline import Baseline
 from funnelwatch.detect.delays import completeness
-from funnelwatch.detect.season import WEEK
+from funnelwatch.detect.season import WEEK, knots
 
 #: Windows in minutes whose exact counting variance is worked out (dyadic, to an hour).
 WINDOWS = (1, 2, 4, 8, 16, 32, 64)
@@ -103,11 +103,12 @@ def expecter(baseline: Baseline, rows: NDArray[np.int64]) -> tuple[Expecter, NDA
     starts = np.flatnonzero(np.diff(family, prepend=-1))
     ends = np.append(starts, len(rows))[1:]  # none where there are no rows
     metrics = [baseline.keys[row].metric for row in rows]
+    binomial = np.array([metric == "conversion" for metric in metrics], bool)
     laid = Expecter(
-        rate=baseline.rate[rows],
+        rate=np.where(binomial[:, None], np.minimum(knots(baseline.rate[rows]), 0.999), knots(baseline.rate[rows])),
         pmf=baseline.pmf,
         spans=tuple((int(family[first]), int(first), int(end)) for first, end in zip(starts, ends, strict=True)),
-        binomial=np.array([metric == "conversion" for metric in metrics], bool),
+        binomial=binomial,
         volume=np.array([metric == "volume" for metric in metrics], bool),
         arrival=baseline.arrival,
     )
@@ -141,7 +142,7 @@ def sums(values: Floats) -> Floats:
 
 
 def rates_at(rate: Floats, minutes: NDArray[np.int64]) -> Floats:
-    """(S, K) rates at epoch `minutes`, linear between the middles of the hours of the week."""
+    """(S, K) rates at epoch `minutes`, linear between those at the middles of the hours of the week (`season.knots`)."""
     position = (minutes - 30) / 60.0
     hour = np.floor(position).astype(np.int64)
     share = position - hour

@@ -21,16 +21,29 @@ def by_week(hours: NDArray[np.int64], values: Floats) -> Floats:
     return laid.reshape(len(values), weeks, WEEK)
 
 
-def pattern(hits: Floats, expected: Floats, fold: int) -> Floats:
+def pattern(hits: Floats, expected: Floats, fold: int, smooth: bool = True) -> Floats:
     """How far each hour of the day (`fold` 24) or week (168) lies off `expected`, as factors (S, 168).
 
-    `hits`, `expected`: (S, weeks, 168). Smoothed over neighbouring hours and shrunk to 1 by what these series show in common.
+    `hits`, `expected`: (S, weeks, 168). Shrunk to 1 by what these series show in common; `smooth`: an hour's neighbours count too.
     """
     size = len(hits)
     seen, due = hits.reshape(size, -1, fold), expected.reshape(size, -1, fold)
     worth = 1 / _spread(seen, due) ** 2
-    seen, due = _smooth(seen.sum(axis=1)), _smooth(due.sum(axis=1))
+    seen, due = seen.sum(axis=1), due.sum(axis=1)
+    if smooth:
+        seen, due = _smooth(seen), _smooth(due)
     return np.tile((seen + worth) / (due + worth), (1, WEEK // fold))
+
+
+def knots(rate: Floats) -> Floats:
+    """(S, 168) values at the hours' middles whose straight connections have the hourly means `rate`.
+
+    Straight lines through the means themselves would cut every peak: an hour's mean is 6/8 of its own middle and 1/8 of each
+    neighbour's, which is undone here (a circulant system, by Fourier). A valley may not be pressed below half its mean.
+    """
+    blurred = 0.75 + 0.25 * np.cos(2 * np.pi * np.arange(WEEK // 2 + 1) / WEEK)
+    sharp = np.fft.irfft(np.fft.rfft(rate, axis=1) / blurred, WEEK, axis=1)
+    return np.asarray(np.maximum(sharp, 0.5 * rate))
 
 
 def _spread(seen: Floats, due: Floats) -> float:

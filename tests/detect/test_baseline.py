@@ -7,6 +7,8 @@ from funnelwatch.core.cohort import Cohort
 from funnelwatch.core.series import SeriesHistory, SeriesKey
 from funnelwatch.detect.baseline import Baseline, fit
 from funnelwatch.detect.delays import arrival_curve, completeness, settling_minutes
+from funnelwatch.detect.expect import rates_at
+from funnelwatch.detect.season import WEEK, knots
 from funnelwatch.simulate.counts import StepWorld, delay_pmf, watch
 
 DAY = 1440
@@ -111,3 +113,19 @@ def test_a_few_odd_days_do_not_widen_the_limits() -> None:
     rates = np.full((1, 28 * 24), 0.5)
     rates[:, 10 * 24 : 12 * 24] = 0.2
     assert fit(_history(rates, 1000, 28 * 24)).daily[0] < 0.06
+
+
+@pytest.mark.parametrize("width", [2.0, 5.0])
+def test_a_peak_of_the_day_is_expected_as_high_as_it_is(width: float) -> None:
+    hours = np.arange(WEEK)
+    away = np.abs((hours % 24 - 20 + 12) % 24 - 12)
+    rate = (1 + 20 * np.exp(-(away**2) / (2 * width**2)))[None, :]
+    by_minute = rates_at(knots(rate), np.arange(WEEK * 60))
+    assert by_minute.reshape(WEEK, 60).mean(axis=1) == pytest.approx(rate[0], rel=0.02)
+
+
+def test_a_shop_that_opens_at_the_full_hour_is_not_expected_to_sell_before() -> None:
+    rate = np.where(np.isin(np.arange(WEEK) % 24, (20, 21)), 6.0, 0.05)[None, :]
+    by_minute = rates_at(knots(rate), np.arange(WEEK * 60))[0].reshape(7, 24, 60)
+    assert by_minute.min() > 0
+    assert by_minute[:, 20:22].mean() == pytest.approx(6.0, rel=0.1)
