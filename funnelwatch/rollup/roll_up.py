@@ -15,7 +15,7 @@ from funnelwatch.core.funnel import FunnelDef
 from funnelwatch.rollup.cohorts import DEFAULT_SETS, LEAST_SHARE, NAMED_VALUES, DimensionSet
 from funnelwatch.store.client import Client
 from funnelwatch.store.queries import cuts, dirty, journey, rollup_writes, sweep
-from funnelwatch.store.queries.dirty import Dirty
+from funnelwatch.store.queries.dirty import Dirty, Mark
 from funnelwatch.store.scope import Scope
 
 #: Events whose sessions are in memory at once, which then takes about a gigabyte.
@@ -93,9 +93,9 @@ def _slices(scope: Scope, parts: int) -> list[Scope]:
     ]
 
 
-def dirty_minutes(client: Client, project_id: int, since_ms: int) -> Dirty:
-    """The minutes events stored since the watermark `since_ms` may have changed, and the next watermark."""
-    return dirty.minutes(client, project_id, since_ms)
+def dirty_minutes(client: Client, project_id: int, mark: Mark) -> Dirty:
+    """The minutes events stored since `mark` may have changed, and the next mark."""
+    return dirty.minutes(client, project_id, mark)
 
 
 def prune(client: Client, project_id: int) -> int:

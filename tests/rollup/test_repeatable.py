@@ -19,10 +19,10 @@ from funnelwatch.core.cohort import EVERYONE
 from funnelwatch.core.events import Event
 from funnelwatch.core.funnel import FunnelDef
 from funnelwatch.core.series import SeriesKey
-from funnelwatch.rollup import DEFAULT_SETS, dirty_minutes, ranges, roll_up
+from funnelwatch.rollup import DEFAULT_SETS, Mark, dirty_minutes, ranges, roll_up
 from funnelwatch.store.client import Client
-from funnelwatch.store.queries import dirty, journey, rollup_writes, rollups
 from funnelwatch.store.queries import events as event_queries
+from funnelwatch.store.queries import journey, rollup_writes, rollups
 from funnelwatch.store.scope import Scope
 from tests.rollup.histories import (
     FIRST,
@@ -137,13 +137,13 @@ def test_late_events_change_exactly_the_minutes_named_dirty(store: Client, seed:
     late = random.Random(seed).sample(history, 3)
     event_queries.insert(store, [e for e in history if e not in late], f"{funnel.project_id}-early")
     roll_up(store, funnel, "", FIRST, LAST)
-    watermark = dirty_minutes(store, funnel.project_id, 0).watermark + dirty.OVERLAP_MS + 1
+    mark = dirty_minutes(store, funnel.project_id, Mark()).mark
     before = stored(store, funnel)
-    # the overlap would hide what is asked here: that the minutes follow from the late events alone
-    while clock.now_ms() <= watermark - dirty.OVERLAP_MS:
+    assert dirty_minutes(store, funnel.project_id, mark) == ([], mark)
+    while clock.now_ms() <= mark.at:
         time.sleep(0.001)
     event_queries.insert(store, late, f"{funnel.project_id}-late")
-    touched = dirty_minutes(store, funnel.project_id, watermark).minutes
+    touched = dirty_minutes(store, funnel.project_id, mark).minutes
     for start, end in ranges(touched):
         roll_up(store, funnel, "", start, end)
     after = stored(store, funnel)

@@ -91,9 +91,11 @@ def write_and_read_recent(client: Client) -> Any:
 
 def write_and_read_states(client: Client) -> Any:
     states.save(client, PROJECT, "run", "glr", 2, START, b"\0\xff state")
-    found = states.load(client, PROJECT, "run", "glr", 2)
+    states.save(client, PROJECT, "run", "glr", 2, START + 1, b"newer")
+    found = states.newest(client, PROJECT, "run", "glr", 2), states.load(client, PROJECT, "run", "glr", 2)
+    assert found == (START + 1, (START + 1, b"newer"))
     states.forget(client, PROJECT, "run")
-    return found, states.load(client, PROJECT, "run", "glr", 2)
+    return found, states.newest(client, PROJECT, "run", "glr", 2), states.load(client, PROJECT, "run", "glr", 2)
 
 
 def write_rollups(client: Client) -> Any:
@@ -155,7 +157,7 @@ QUESTIONS: dict[str, tuple[tuple[Callable[..., Any], ...], Callable[[Client], An
     "names": ((names.seen, names.counted, names.span), lambda c: (names.seen(c, PROJECT, START, START + 9_000_000), names.counted(c, PROJECT, START, START + 9_000_000), names.span(c, PROJECT))),
     "pulse": ((pulse.read,), lambda c: pulse.read(c, PROJECT, "EUR", START + 7_200_000, 60)),
     "recent": ((recent.insert, recent.latest), write_and_read_recent),
-    "states": ((states.save, states.load, states.forget), write_and_read_states),
+    "states": ((states.save, states.newest, states.load, states.forget), write_and_read_states),
     "rollups": ((journey.insert, rollup_writes.insert_arrivals, rollup_writes.insert_events, rollup_writes.commit), write_rollups),
     "sweep": ((sweep.prune, sweep.forget_run), write_twice_and_sweep),
     "preview": ((journey.arrivals, journey.matched, names.newest, funnels.steps_of), lambda c: preview(c, FUNNEL, START + 9_000_000)),
