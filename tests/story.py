@@ -22,11 +22,11 @@ from tests.platform.processes import wait_until
 
 #: 20:30 in the shop. It sells in the evening, when its new pieces appear; relative rates by local hour.
 HISTORY_UNTIL = datetime(2026, 10, 17, 15, 0, tzinfo=UTC)
-HOURS = (0.05,) * 19 + (2.0, 6.0, 6.0, 2.0, 0.05)
+HOURS = (0.2,) + (0.05,) * 16 + (0.5, 1.5, 3.5, 5.0, 5.0, 3.0, 1.0)
 #: With these sessions a day the cohort makes 10 or more payment attempts a minute then.
-SESSIONS_PER_DAY = 7_500
+SESSIONS_PER_DAY = 8_500
 #: The campaign's share of the shop's sessions: the others have to be enough to tell the cohort from everyone.
-CAMPAIGN_SHARE = 0.45
+CAMPAIGN_SHARE = 0.5
 DAYS = 14
 ONSET = HISTORY_UNTIL + timedelta(minutes=6)
 COHORT = {"os": "iOS", "browser": "Safari", "campaign": "ig_sale"}
