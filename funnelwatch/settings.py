@@ -76,6 +76,22 @@ SLACK_URL = os.environ.get("FUNNELWATCH_SLACK_URL", "https://slack.com/api/")
 PAGERDUTY_URL = os.environ.get("FUNNELWATCH_PAGERDUTY_URL", "https://events.pagerduty.com")
 TRUSTED_PROXIES = tuple(part.strip() for part in os.environ.get("FUNNELWATCH_TRUSTED_PROXIES", "").split(",") if part.strip())
 
+EMAIL_HOST = os.environ.get("FUNNELWATCH_EMAIL_HOST") or "localhost"
+#: What each way of encrypting is called, and its port. A server elsewhere gets no password, and no alert, in the clear unless told to.
+_EMAIL_PORTS = {"starttls": 587, "tls": 465, "none": 25}
+_email_tls = os.environ.get("FUNNELWATCH_EMAIL_TLS") or ("none" if EMAIL_HOST == "localhost" else "starttls")
+if _email_tls not in _EMAIL_PORTS:
+    raise ImproperlyConfigured(f"FUNNELWATCH_EMAIL_TLS must be starttls, tls or none, not {_email_tls!r}")
+EMAIL_USE_TLS, EMAIL_USE_SSL = _email_tls == "starttls", _email_tls == "tls"
+_email_port = os.environ.get("FUNNELWATCH_EMAIL_PORT") or str(_EMAIL_PORTS[_email_tls])
+if not _email_port.isdecimal() or not 0 < int(_email_port) < 65_536:
+    raise ImproperlyConfigured(f"FUNNELWATCH_EMAIL_PORT must be a port number, not {_email_port!r}")
+EMAIL_PORT = int(_email_port)
+EMAIL_HOST_USER = os.environ.get("FUNNELWATCH_EMAIL_USER", "")
+EMAIL_HOST_PASSWORD = _secret("FUNNELWATCH_EMAIL_PASSWORD")
+EMAIL_TIMEOUT = 10
+DEFAULT_FROM_EMAIL = os.environ.get("FUNNELWATCH_EMAIL_FROM") or f"FunnelWatch <funnelwatch@{_public.hostname}>"
+
 # Ingest answers any host (shops point their own names at it); pages and API answer the public name and this machine.
 ALLOWED_HOSTS = [_public.hostname, "localhost", "127.0.0.1", "[::1]", "testserver"]
 CSRF_TRUSTED_ORIGINS = [PUBLIC_URL]

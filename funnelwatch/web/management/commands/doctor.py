@@ -2,11 +2,13 @@
 
 import ctypes.util
 import shutil
+import smtplib
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import redis
 from django.conf import settings
+from django.core.mail import get_connection
 
 from funnelwatch.ingest import geo
 from funnelwatch.projects.models import Channel
@@ -60,6 +62,7 @@ def _checks(progress: Progress) -> Iterator[Check]:
     yield _geography()
     if database.ok:
         yield from _channels()
+        yield from _mail()
 
 
 def _database() -> Check:
@@ -119,3 +122,18 @@ def _channels() -> Iterator[Check]:
         name = f"channel {channel.name} of {channel.project}"
         reason = channel.disabled_reason
         yield Check(name, not reason, reason or channel.kind, "correct it under Settings, then send a test")
+
+
+def _mail() -> Iterator[Check]:
+    if not Channel.objects.filter(kind="email").exists():
+        return
+    server = f"{settings.EMAIL_HOST}:{settings.EMAIL_PORT}"
+    try:
+        with get_connection():
+            yield Check("mail server", True, f"{server} takes mail")
+        return
+    except smtplib.SMTPResponseException as error:
+        detail = f"{server} answers {error.smtp_code} to the login"
+    except (smtplib.SMTPException, OSError) as error:
+        detail = f"{server} cannot be used: {error}"
+    yield Check("mail server", False, detail, "correct FUNNELWATCH_EMAIL_HOST, _PORT, _TLS, _USER and _PASSWORD")
