@@ -4,6 +4,7 @@ from django.conf import settings
 from django.contrib.auth.views import LogoutView
 from django.urls import include, path
 
+from funnelwatch.alert import slack_actions
 from funnelwatch.web.views import (
     auth,
     changes,
@@ -68,6 +69,7 @@ urlpatterns = [
     path("js/<str:write_key>.js", sdk.loader, name="sdk-loader"),
     path("sdk/<str:name>", sdk.file, name="sdk-file"),
     path("hooks/<str:kind>/<str:hook_id>", hooks.receive, name="hook"),
+    path("slack/<int:channel_id>/actions", slack_actions.receive, name="slack-actions"),
     path("healthz", probes.healthz, name="healthz"),
     path("readyz", probes.readyz, name="readyz"),
     path("metrics", probes.metrics, name="metrics"),

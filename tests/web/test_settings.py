@@ -45,6 +45,13 @@ def test_a_channels_secret_is_kept_and_never_shown(alice: Client, shop: Project)
     assert "xoxb-secret" not in str(list(AuditRow.objects.values()))
 
 
+def test_a_slack_channel_with_a_signing_secret_says_where_its_buttons_go(alice: Client, shop: Project) -> None:
+    send(alice, "channels/", **(SLACK | {"signing_secret": "shh-secret"}))
+    body = alice.get("/p/loomlane/settings/").content.decode()
+    assert f"http://testserver/slack/{Channel.objects.get().pk}/actions" in body
+    assert "shh-secret" not in body
+
+
 def test_a_channel_without_what_its_kind_needs_is_refused(alice: Client, shop: Project) -> None:
     assert "needs token" in send(alice, "channels/", **(SLACK | {"token": ""}))
     assert not Channel.objects.exists()
