@@ -103,9 +103,9 @@ def origin(draft: Any, context: Context, arrival: Arrival) -> None:
 
 
 def app_version(draft: Any, context: Context, arrival: Arrival) -> None:
-    """The shop's own release, which deploys are matched with."""
-    app = context.app
-    if app is not None:
+    """The shop's own release, which deploys are matched with. RudderStack's browser client names itself as the app: that is none."""
+    app, library = context.app, context.library
+    if app is not None and (app.name is None or library is None or app.name != library.name):
         draft.app_version = text(app.version)
 
 

@@ -374,6 +374,12 @@ def test_variants_and_version_and_numeric_session_come_through() -> None:
     assert found.session_id == f"{found.visitor_id}.1717243200000"
 
 
+def test_a_client_that_names_itself_as_the_app_says_nothing_of_the_shop_s_release() -> None:
+    itself = {"name": "RudderLabs JavaScript SDK", "version": "3.34.1"}
+    assert event(context={"app": itself, "library": itself}).app_version == ""
+    assert event(context={"app": {"name": "Shop", "version": "7"}, "library": itself}).app_version == "7"
+
+
 JSON = st.recursive(st.none() | st.booleans() | st.floats(allow_nan=False) | st.integers() | st.text(), lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner), max_leaves=20)  # fmt: skip
 
 
