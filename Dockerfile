@@ -23,4 +23,4 @@ USER funnelwatch
 VOLUME /data
 EXPOSE 8000
 CMD ["uvicorn", "funnelwatch.asgi:application", "--host", "0.0.0.0", "--port", "8000", "--no-access-log", \
-     "--http", "funnelwatch.web.connection:Connection", "--ws", "none", "--no-proxy-headers"]
+     "--http", "funnelwatch.web.connection:Connection", "--no-proxy-headers"]

@@ -40,6 +40,7 @@ class Connection(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begin to wait for the first request."""
         super().connection_made(transport)
+        self.ws_protocol_class = None  # nobody here speaks WebSocket, whose connections this would not see any more
         self._await(IDLE)
         self._timer = self.loop.call_later(CHECK_SECONDS, self._check)
 

@@ -166,6 +166,13 @@ def test_a_slow_application_and_pipelined_requests_are_nobodys_fault(pages: int)
     assert b"3 bytes" in answer
 
 
+def test_asking_for_another_protocol_is_an_ordinary_request_and_leaves_nothing_open(pages: int) -> None:
+    for protocol in (b"websocket", b"h2c", b"TLS/1.0"):
+        client = connect(pages, b"GET / HTTP/1.1\r\nHost: h\r\nConnection: Upgrade\r\nUpgrade: " + protocol + b"\r\nSec-WebSocket-Key: a\r\n\r\n")
+        assert client.recv(1000).startswith(b"HTTP/1.1 200 OK")
+        drip([client], b"\x81\x05hello")
+
+
 def test_a_client_that_keeps_its_connection_may_send_again_and_again(pages: int) -> None:
     client = connect(pages)
     for _ in range(6):

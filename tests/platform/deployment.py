@@ -46,7 +46,7 @@ def deployment(data: Path, clickhouse_url: str, **extra: str) -> Iterator[Deploy
         assert migrate.returncode == 0
         port = free_port()
         celery = [_program("celery"), "-A", "funnelwatch"]
-        web = ["--no-access-log", "--http", "funnelwatch.web.connection:Connection", "--ws", "none", "--no-proxy-headers"]
+        web = ["--no-access-log", "--http", "funnelwatch.web.connection:Connection", "--no-proxy-headers"]
         for name, command in {
             "web": [_program("uvicorn"), "funnelwatch.asgi:application", "--port", str(port), *web],
             "worker": [*celery, "worker", "--loglevel", "INFO", "--concurrency", "1"],

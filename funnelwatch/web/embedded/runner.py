@@ -83,7 +83,7 @@ class _Server(uvicorn.Server):
         # The stores are open already and close after the jobs that use them, so not in the application's lifespan.
         super().__init__(
             uvicorn.Config(
-                "funnelwatch.asgi:application", http=Connection, ws="none", lifespan="off", log_config=None, access_log=False,
+                "funnelwatch.asgi:application", http=Connection, lifespan="off", log_config=None, access_log=False,
                 proxy_headers=False,  # who is a trusted proxy is FUNNELWATCH_TRUSTED_PROXIES' to say, not uvicorn's
                 timeout_graceful_shutdown=3,
             )  # fmt: skip
