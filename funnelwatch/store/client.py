@@ -74,6 +74,9 @@ class Client(Protocol):
     def insert(self, table: str, columns: Mapping[str, Column], token: str = "") -> None:
         """Insert equally long columns as one block. The same non-empty `token` again changes nothing."""
 
+    def parquet(self, path: Path, sql: str, params: Params | None = None) -> None:
+        """Run a SELECT into a Parquet file. Columns are of the types `store.parquet` lists."""
+
     def close(self) -> None:
         """Give the connections back. Idempotent."""
 

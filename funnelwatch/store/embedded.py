@@ -49,14 +49,17 @@ class ChdbClient:
         block = native.encode(list(columns), [types[name] for name in columns], list(columns.values()))
         self.insert_block(table, list(columns), block, token)
 
+    def parquet(self, path: Path, sql: str, params: Params | None = None) -> None:
+        path.write_bytes(self.run(sql, _texts(params), "Parquet"))
+
     def close(self) -> None:
         for connection in self._pool.drain():
             connection.close()
 
-    def run(self, sql: str, texts: Mapping[str, str]) -> bytes:
-        """The result of a statement as Native blocks; parameters are text the engine reads as it is (see `encode_chdb`)."""
+    def run(self, sql: str, texts: Mapping[str, str], form: str = "Native") -> bytes:
+        """The result of a statement in a format; parameters are text the engine reads as it is (see `encode_chdb`)."""
         with self._pool.connection() as connection, _chdb_errors():
-            return bytes(connection.query(sql, "Native", params=texts).bytes())
+            return bytes(connection.query(sql, form, params=texts).bytes())
 
     def insert_block(self, table: str, names: Sequence[str], block: bytes, token: str = "") -> None:
         """Insert one Native block."""

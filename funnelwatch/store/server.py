@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -50,6 +51,14 @@ class NativeClient:
                 settings["insert_deduplication_token"] = token
             sql = f"INSERT INTO {table} ({', '.join(columns)}) VALUES"
             client.execute(sql, values, columnar=True, settings=settings)
+
+    def parquet(self, path: Path, sql: str, params: Params | None = None) -> None:
+        from funnelwatch.store import parquet  # 0.1 s to import, and only exports need it
+
+        values = {name: encode_native(value) for name, value in (params or {}).items()}
+        with self._plain.connection() as client, self._errors():
+            rows = client.execute_iter(sql, values or None, with_column_types=True, settings={"max_block_size": parquet.BLOCK_ROWS})
+            parquet.write(path, next(rows), rows)
 
     def close(self) -> None:
         for pool in (self._plain, self._numpy):

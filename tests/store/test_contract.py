@@ -3,12 +3,15 @@
 import importlib
 import inspect
 import pkgutil
+import tempfile
 from collections.abc import Callable
 from dataclasses import asdict, is_dataclass
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 
 from funnelwatch.core.cohort import Cohort
@@ -27,6 +30,7 @@ from funnelwatch.store.queries import (
     erase,
     events,
     evidence,
+    export,
     funnels,
     health,
     journey,
@@ -122,6 +126,18 @@ def choose_and_read(client: Client) -> Any:
     return list(rows), cuts.is_chosen(client, Scope(FUNNEL, run_id, midnight, midnight + 1)), cuts.is_chosen(client, Scope(FUNNEL, "", midnight, midnight + 1))
 
 
+def write_and_read_parquet(client: Client) -> Any:
+    """Schema and rows of every table's file: both engines write the same."""
+    told = []
+    for table in export.TABLES:
+        days = [day[:2] for day in export.days(client, PROJECT, table, START, START + 9_000_000)]
+        with tempfile.TemporaryDirectory() as folder:
+            export.write(client, Path(folder, "a.parquet"), PROJECT, table, START, START + 9_000_000)
+            read = pq.ParquetFile(Path(folder, "a.parquet")).read()
+        told.append((table, days, str(read.schema), read.num_rows > 100, read.to_pylist()))
+    return told
+
+
 def write_twice_and_sweep(client: Client) -> Any:
     run_id = f"sweep-{type(client).__name__}"
     for _ in range(2):
@@ -162,6 +178,7 @@ QUESTIONS: dict[str, tuple[tuple[Callable[..., Any], ...], Callable[[Client], An
     "sweep": ((sweep.prune, sweep.forget_run), write_twice_and_sweep),
     "preview": ((journey.arrivals, journey.matched, names.newest, funnels.steps_of), lambda c: preview(c, FUNNEL, START + 9_000_000)),
     "size": ((journey.size,), lambda c: journey.size(c, Scope(FUNNEL, "", MINUTE, MINUTE + 120))),
+    "export": ((export.days, export.write), write_and_read_parquet),
     "versions": ((rollups.versions,), lambda c: rollups.versions(c, PROJECT, MINUTE, MINUTE + 180)),
     "window": ((rollups.window,), lambda c: rollups.window(c, FUNNEL, "", MINUTE + 119, 120)),
     "history": ((rollups.history,), lambda c: rollups.history(c, FUNNEL, "", MINUTE // 60, MINUTE // 60 + 3, [(MINUTE, MINUTE + 59, PHONES)])),

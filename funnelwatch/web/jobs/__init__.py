@@ -17,6 +17,7 @@ class Job(Protocol):
 JOBS = {
     "engine": "funnelwatch.web.jobs.engine.run",
     "erase": "funnelwatch.web.jobs.erase.run",
+    "export": "funnelwatch.web.jobs.export.run",
     "import": "funnelwatch.web.jobs.import_file.run",
     "replay": "funnelwatch.web.jobs.replay.run",
 }
