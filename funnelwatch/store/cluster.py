@@ -11,6 +11,8 @@ from importlib.resources import files
 _TABLE = re.compile(r"^CREATE TABLE (\w+)\n(?P<columns>\(.*?\n\))\nENGINE = (\w*MergeTree)(\([^)]*\))?(?P<rest>.*)$", re.S)
 _VIEW = re.compile(r"^CREATE MATERIALIZED VIEW (\w+) TO (\w+)\n(?P<select>.*)$", re.S)
 
+_PLAIN_VIEW = re.compile(r"^CREATE VIEW (\w+)\n(?P<select>.*)$", re.S)
+
 
 def statements(cluster: str) -> list[str]:
     """The schema for `cluster`: each table becomes NAME_local on every node and a distributed NAME. Raises ValueError."""
@@ -21,6 +23,8 @@ def statements(cluster: str) -> list[str]:
             made += _table(cluster, table)
         elif view := _VIEW.match(statement):
             made.append(_view(cluster, view))
+        elif view := _PLAIN_VIEW.match(statement):
+            made.append(f"CREATE VIEW {view[1]} ON CLUSTER '{cluster}'\n{re.sub(r'[)] IN [(]', ') GLOBAL IN (', view['select'])}")
         else:
             raise ValueError(f"no cluster form for {statement.splitlines()[0]!r}")
     return made

@@ -80,7 +80,7 @@ def _check(known: list[Migration], applied: dict[int, tuple[str, str]]) -> None:
 
 def current(client: Client) -> str:
     """Today's schema as the engine states it, one statement a table, by name: what `schema/current.sql` holds."""
-    names = re.findall(r"^CREATE (?:TABLE|MATERIALIZED VIEW) (\w+)", "\n".join(m.sql for m in migrations()), re.M)
+    names = re.findall(r"^CREATE (?:TABLE|MATERIALIZED VIEW|VIEW) (\w+)", "\n".join(m.sql for m in migrations()), re.M)
     rows = client.query(
         """
         SELECT formatQuery(replaceOne(create_table_query, concat(currentDatabase(), '.'), '')) FROM system.tables

@@ -19,26 +19,21 @@ class Day(NamedTuple):
 #: Where the rows of a day come from: a condition on {project} and the times [{from}, {to}) in epoch milliseconds.
 _SPAN = """project_id = {project:UInt32} AND ts >= fromUnixTimestamp64Milli({from:Int64}, 'UTC') AND ts < fromUnixTimestamp64Milli({to:Int64}, 'UTC')
     AND toStartOfHour(ts) >= toStartOfHour(fromUnixTimestamp64Milli({from:Int64}, 'UTC'))"""
-_MINUTES = """project_id = {project:UInt32} AND run_id = '' AND minute >= intDiv({from:Int64}, 60000) AND minute < intDiv({to:Int64}, 60000)"""
-_LIVE = f"""{_MINUTES} AND (funnel_id, funnel_version, minute, version) IN (
-    SELECT funnel_id, funnel_version, minute, max(version) FROM rollup_minutes WHERE {_MINUTES} GROUP BY funnel_id, funnel_version, minute)"""
+_MINUTES = """project_id = {project:UInt32} AND minute >= intDiv({from:Int64}, 60000) AND minute < intDiv({to:Int64}, 60000)"""
 _AT = "fromUnixTimestamp64Milli(toInt64(minute) * 60000, 'UTC') AS at"
 #: Without a single duration the sketch gives NaN, which no reader takes for "nothing".
-_QUANTILE = "if(isNaN(quantilesDDMerge(0.01, 0.5, 0.95)(latency)[1]), NULL, toFloat64(quantilesDDMerge(0.01, 0.5, 0.95)(latency)[{}]))"
+_QUANTILE = "if(isNaN(finalizeAggregation(latency)[1]), NULL, toFloat64(finalizeAggregation(latency)[{}]))"
 
 #: Table -> its rows of a day. `events` as stored, a message once; roll-ups as of all that is known, dims as "os,browser".
 _ROWS = {
     "events": f"SELECT * EXCEPT (project_id, retention_days, inserted_at) FROM events FINAL WHERE {_SPAN} ORDER BY ts, message_id",
     "funnel_minute": f"""
-        SELECT {_AT}, funnel_id, funnel_version, step, dims, value, delay AS delay_minutes, sum(entered) AS entered
-        FROM funnel_minute WHERE {_LIVE}
-        GROUP BY minute, funnel_id, funnel_version, step, dims, value, delay ORDER BY ALL""",
+        SELECT {_AT}, funnel_id, funnel_version, step, dims, value, delay AS delay_minutes, entered FROM funnel_counts
+        WHERE {_MINUTES} ORDER BY ALL""",
     "event_minute": f"""
-        SELECT {_AT}, funnel_id, funnel_version, step, name, error_code, currency, dims, value, sum(events) AS events, sum(sessions) AS sessions,
-            sum(orders) AS orders, sum(units) AS units, sum(revenue) AS revenue,
+        SELECT {_AT}, funnel_id, funnel_version, step, name, error_code, currency, dims, value, events, sessions, orders, units, revenue,
             {_QUANTILE.format(1)} AS latency_p50_ms, {_QUANTILE.format(2)} AS latency_p95_ms
-        FROM event_minute WHERE {_LIVE}
-        GROUP BY minute, funnel_id, funnel_version, step, name, error_code, currency, dims, value ORDER BY ALL""",
+        FROM event_counts WHERE {_MINUTES} ORDER BY ALL""",
 }
 TABLES = tuple(_ROWS)
 
@@ -49,7 +44,7 @@ def days(client: Client, project_id: int, table: str, from_ms: int, to_ms: int) 
         sql = f"""SELECT intDiv(toUnixTimestamp64Milli(ts), {DAY_MS}) AS day, count(), toString(max(inserted_at))
             FROM events WHERE {_SPAN} GROUP BY day ORDER BY day"""
     else:
-        sql = f"SELECT intDiv(minute, 1440) AS day, count(), toString(max(version)) FROM rollup_minutes WHERE {_MINUTES} GROUP BY day ORDER BY day"
+        sql = f"SELECT intDiv(minute, 1440) AS day, count(), toString(max(version)) FROM rollup_minutes WHERE run_id = '' AND {_MINUTES} GROUP BY day ORDER BY day"
     rows = client.query(sql, {"project": project_id, "from": from_ms, "to": to_ms})
     return [Day(int(day), int(count), f"{count} {newest}") for day, count, newest in rows]
 

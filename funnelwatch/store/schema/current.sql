@@ -25,6 +25,70 @@ ENGINE = ReplacingMergeTree(at)
 ORDER BY (project_id, run_id, name, version)
 SETTINGS index_granularity = 8192;
 
+CREATE VIEW event_counts
+(
+    `at` DateTime,
+    `minute` UInt32,
+    `project_id` UInt32,
+    `funnel_id` UInt32,
+    `funnel_version` UInt32,
+    `step` UInt8,
+    `name` LowCardinality(String),
+    `error_code` LowCardinality(String),
+    `currency` LowCardinality(String),
+    `dims` LowCardinality(String),
+    `value` LowCardinality(String),
+    `events` UInt64,
+    `sessions` UInt64,
+    `orders` UInt64,
+    `units` UInt64,
+    `revenue` Decimal(38, 4),
+    `latency` AggregateFunction(quantilesDD(0.01, 0.5, 0.95), Float64)
+)
+AS SELECT
+    fromUnixTimestamp(toInt64(minute) * 60) AS at,
+    minute,
+    project_id,
+    funnel_id,
+    funnel_version,
+    step,
+    name,
+    error_code,
+    currency,
+    dims,
+    value,
+    sum(events) AS events,
+    sum(sessions) AS sessions,
+    sum(orders) AS orders,
+    sum(units) AS units,
+    sum(revenue) AS revenue,
+    quantilesDDMergeState(0.01, 0.5, 0.95)(latency) AS latency
+FROM default.event_minute
+WHERE (run_id = '') AND ((project_id, funnel_id, minute, version) IN (
+    SELECT
+        project_id,
+        funnel_id,
+        minute,
+        max(version)
+    FROM default.rollup_minutes
+    WHERE run_id = ''
+    GROUP BY
+        project_id,
+        funnel_id,
+        minute
+))
+GROUP BY
+    minute,
+    project_id,
+    funnel_id,
+    funnel_version,
+    step,
+    name,
+    error_code,
+    currency,
+    dims,
+    value;
+
 CREATE TABLE event_minute
 (
     `project_id` UInt32,
@@ -110,6 +174,54 @@ PARTITION BY (retention_days, toYYYYMM(ts))
 ORDER BY (project_id, toStartOfHour(ts), visitor_id, ts, message_id)
 TTL toDateTime(ts) + toIntervalDay(retention_days)
 SETTINGS ttl_only_drop_parts = 1, non_replicated_deduplication_window = 1000, index_granularity = 8192;
+
+CREATE VIEW funnel_counts
+(
+    `at` DateTime,
+    `minute` UInt32,
+    `project_id` UInt32,
+    `funnel_id` UInt32,
+    `funnel_version` UInt32,
+    `step` UInt8,
+    `dims` LowCardinality(String),
+    `value` LowCardinality(String),
+    `delay` UInt16,
+    `entered` UInt64
+)
+AS SELECT
+    fromUnixTimestamp(toInt64(minute) * 60) AS at,
+    minute,
+    project_id,
+    funnel_id,
+    funnel_version,
+    step,
+    dims,
+    value,
+    delay,
+    sum(entered) AS entered
+FROM default.funnel_minute
+WHERE (run_id = '') AND ((project_id, funnel_id, minute, version) IN (
+    SELECT
+        project_id,
+        funnel_id,
+        minute,
+        max(version)
+    FROM default.rollup_minutes
+    WHERE run_id = ''
+    GROUP BY
+        project_id,
+        funnel_id,
+        minute
+))
+GROUP BY
+    minute,
+    project_id,
+    funnel_id,
+    funnel_version,
+    step,
+    dims,
+    value,
+    delay;
 
 CREATE TABLE funnel_minute
 (
