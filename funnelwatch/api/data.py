@@ -19,8 +19,7 @@ from funnelwatch.core.series import SeriesKey
 from funnelwatch.core.vocabulary import DIMENSIONS
 from funnelwatch.incidents.contract import iso
 from funnelwatch.ingest.status import read_status
-from funnelwatch.pipeline.overview import VERSION as OVERVIEW_VERSION
-from funnelwatch.store.queries import recent, rollups, states
+from funnelwatch.store.queries import recent, rollups
 
 MOST_MINUTES = 7 * 1440
 
@@ -80,13 +79,9 @@ class Health(APIView):
         mine = {str(project.pk): project.name for project in scope.projects(request)}
         drops = {mine[key]: reasons for key, reasons in status.pop("drops").items() if key in mine}
         with store_or_unavailable():
-            judged = {name: self._judged_until(pk) for pk, name in ((int(key), name) for key, name in mine.items())}
+            ends = {name: pipeline.judged_until(int(key)) for key, name in mine.items()}
+        judged = {name: iso(end) if end else None for name, end in ends.items()}
         return Response(status | {"drops": drops, "judged_until": judged, "last_error": pipeline.ingest_status().get("last_error", "")})
-
-    def _judged_until(self, project_id: int) -> str | None:
-        """The end of the newest minute that was judged, ISO 8601; None before the first tick."""
-        at = states.newest(client(), project_id, "", "overview", OVERVIEW_VERSION)
-        return iso(clock.from_minute(clock.to_minute(clock.from_ms(at)))) if at else None
 
 
 def _cohort(request: Request) -> Cohort:

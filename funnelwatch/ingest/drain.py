@@ -12,6 +12,7 @@ from typing import Any, BinaryIO, NamedTuple
 import msgspec
 
 from funnelwatch import config
+from funnelwatch.core import clock
 from funnelwatch.ingest import segments
 from funnelwatch.ingest.draft import FIELDS, Columns, decode_line, decode_lines, empty_columns, extend
 from funnelwatch.ingest.ledger import Block, Ledger, Poison
@@ -19,6 +20,7 @@ from funnelwatch.ingest.seen import digest
 from funnelwatch.ingest.segments import Segment
 from funnelwatch.ingest.status import Status, read_status
 from funnelwatch.store.client import Client, StoreError, StoreUnavailable
+from funnelwatch.store.queries import drained
 from funnelwatch.store.queries import events as event_queries
 from funnelwatch.store.queries import recent as recent_queries
 
@@ -32,6 +34,7 @@ _BLOCK_EVENTS = 50_000
 _BLOCK_ROWS = 2_000
 _PAUSE = 0.1  # between looks at an empty spool
 _CADENCE = 1.0  # between blocks that were not full: the store gets a part a second, an insert costs 20 to 40 ms of processor even with one event
+_ON_THE_WAY_MS = 1_000  # from receipt to the spool: what came in this last second may not be on the disk yet
 _FIRST_BACKOFF, _LONGEST_BACKOFF = 0.5, 10.0
 _STANDBY = 2.0  # between attempts to take over from another process of the node
 #: More refused events than this in one block are the store's fault (a schema that does not fit): wait, set nothing aside.
@@ -66,6 +69,7 @@ class Drain:
         self._lock: BinaryIO | None = None
         self._ledger: Ledger | None = None
         self.last_error = ""
+        self._said = 0
         #: Project -> days its events are kept; replaced whole by whoever knows the projects.
         self.tiers: Mapping[int, int] = {}
 
@@ -104,6 +108,7 @@ class Drain:
                     self._stop.wait(_STANDBY)
                     continue
                 taken = self.drain_once()
+                self._say()
                 self.last_error, backoff = "", _FIRST_BACKOFF
             except Exception as error:  # whatever it is, the events are safe on the disk and the drain must go on
                 if str(error) != self.last_error:
@@ -115,6 +120,16 @@ class Drain:
             if taken < _BLOCK_EVENTS:
                 self._stop.wait(max(_PAUSE, (_CADENCE if taken else 0) - (monotonic() - begun)))
         self._let_go()
+
+    def _say(self) -> None:
+        """Let the watch know, once a minute, up to when all that was received here is stored."""
+        now = clock.now_ms() - _ON_THE_WAY_MS
+        if now // 60_000 == self._said // 60_000:
+            return
+        at = now - int(self.stats().lag_seconds * 1000)
+        if at // 60_000 > self._said // 60_000:
+            drained.save(self._client, segments.node(self.directory), at)
+            self._said = at
 
     def _take_over(self) -> bool:
         self._lock = self._lock or segments.hold_lock(self.directory / "drain.lock")

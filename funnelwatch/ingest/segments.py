@@ -7,6 +7,7 @@ as that process lives. A drained segment is removed whole, which is cheaper than
 import fcntl
 import os
 import sqlite3
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -95,6 +96,16 @@ def hold_lock(path: Path) -> BinaryIO | None:
 def owner_lock(directory: Path, owner: str) -> Path:
     """The file whose lock says that `owner` lives."""
     return directory / f"{owner}.lock"
+
+
+def node(directory: Path) -> str:
+    """Who this spool is, for as long as its disk lives, whatever process or container works on it."""
+    path = directory / "node"
+    if not path.exists():
+        unfinished = path.with_suffix(".new")
+        unfinished.write_text(uuid.uuid4().hex)
+        unfinished.rename(path)
+    return path.read_text()
 
 
 def close_as_is(connection: sqlite3.Connection) -> None:

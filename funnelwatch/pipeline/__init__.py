@@ -9,7 +9,7 @@ from funnelwatch.pipeline.history import replay
 from funnelwatch.pipeline.intake import ImportReport, import_rows, take_messages
 from funnelwatch.pipeline.learning import learn_baselines
 from funnelwatch.pipeline.process import ingest_app, ingest_status, metrics_text, refresh_snapshot, runtime, start, stop
-from funnelwatch.pipeline.watch import deliver, tick
+from funnelwatch.pipeline.watch import deliver, judged_until, tick
 
 __all__ = [
     "ImportReport",
@@ -20,6 +20,7 @@ __all__ = [
     "import_rows",
     "ingest_app",
     "ingest_status",
+    "judged_until",
     "learn_baselines",
     "metrics_text",
     "refresh_snapshot",

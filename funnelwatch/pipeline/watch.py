@@ -23,11 +23,12 @@ from funnelwatch.pipeline.rolling import roll_up_new
 from funnelwatch.projects.models import Project
 from funnelwatch.remedy import playbooks
 from funnelwatch.store.client import Client
-from funnelwatch.store.queries import rollups, states
+from funnelwatch.store.queries import drained, rollups, states
 
 #: Minutes of series a tick looks at: an hour of windows after the longest delay, and the chart's lead.
 WINDOW = 240
 VERSION = 1
+JUDGED = "judged"
 
 
 @dataclass
@@ -45,11 +46,16 @@ class Watch:
     agenda: Agenda = field(default_factory=Agenda)
     quiet: bool = False  # nothing is off and no incident is running, so there is nothing to move on
 
-    def step(self, baseline: Baseline, window: SeriesWindow, minute: int, at: datetime) -> Sequence[Anomaly]:
-        """Detect, fuse, diagnose, record: epoch minute `minute`, the last of `window`, at time `at`."""
+    def step(
+        self, baseline: Baseline, window: SeriesWindow, minute: int, at: datetime, known_until: int | None = None
+    ) -> Sequence[Anomaly]:
+        """Detect, fuse, diagnose, record: epoch minute `minute`, the last of `window`, at time `at`.
+
+        Nothing after epoch minute `known_until` is judged yet: its events are still on their way into the store.
+        """
         if self.state is not None and self.state.settled >= minute:
             return []
-        self.state, running = judge(self.state, baseline, window, minute, self.bands)
+        self.state, running = judge(self.state, baseline, window, minute, self.bands, known_until)
         # The sharpest cohort recovers first; what is left of its wider traces is no news and must not reopen the incident.
         anomalies = charts.present(running, window, baseline)
         if self.agenda.due(anomalies, minute):
@@ -74,10 +80,13 @@ def tick(project_id: int) -> list[Incident]:
     project = Project.objects.get(pk=project_id)
     client = process.runtime().client
     now = clock.now()
+    drained_until = drained.until(client, clock.to_ms(now))  # before the roll-up, which then has all that came until then
     roll_up_new(client, project)
     minute = clock.to_minute(now) - 1
+    known_until = minute if drained_until is None else min(minute, drained_until // 60_000 - 1)
     for funnel in live_funnels(client, project, now):
-        _tick_funnel(client, project, funnel, minute, now)
+        _tick_funnel(client, project, funnel, minute, known_until, now)
+    states.save(client, project.pk, "", JUDGED, VERSION, (known_until + 1) * 60_000, b"")
     return list(Incident.objects.filter(project=project, run_id="", resolved_at=None).order_by("-started_at"))
 
 
@@ -89,7 +98,15 @@ def deliver() -> int:
 _watches: dict[tuple[int, int, int], Watch] = {}
 
 
-def _tick_funnel(client: Client, project: Project, funnel: Watched, minute: int, now: datetime) -> None:
+def judged_until(project_id: int) -> datetime | None:
+    """The end of the newest minute that was judged; None before the first tick. Raises StoreError, StoreUnavailable."""
+    at = states.newest(process.runtime().client, project_id, "", JUDGED, VERSION)
+    return clock.from_ms(at) if at else None
+
+
+def _tick_funnel(
+    client: Client, project: Project, funnel: Watched, minute: int, known_until: int, now: datetime
+) -> None:
     baseline = load_baseline(client, project, funnel.collected, "")
     if baseline is None:
         learn_baselines(project.pk, bands=False)  # the first tick does not wait for forecasts
@@ -99,7 +116,7 @@ def _tick_funnel(client: Client, project: Project, funnel: Watched, minute: int,
     watch = _resumed(client, project, funnel)
     window = rollups.window(client, funnel.collected, "", minute, WINDOW, minute, keys=baseline.keys)
     watch.bands = load_bands(client, project, funnel.collected, "")
-    anomalies = watch.step(baseline, window, minute, now)
+    anomalies = watch.step(baseline, window, minute, now, known_until)
     if watch.state is not None:
         watch.saved_at = clock.to_ms(now)
         states.save(client, project.pk, "", _name(funnel), VERSION, watch.saved_at, watch.state.dumps())

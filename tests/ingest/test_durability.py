@@ -15,6 +15,7 @@ from typing import Any
 import httpx
 import pytest
 
+from funnelwatch.core import clock
 from funnelwatch.ingest import segments, spool
 from funnelwatch.ingest.draft import encode_lines
 from funnelwatch.ingest.drain import Drain
@@ -22,6 +23,7 @@ from funnelwatch.ingest.intake import read_one
 from funnelwatch.ingest.spool import Entry, Spool, SpoolFull
 from funnelwatch.ingest.status import read_poison, read_status
 from funnelwatch.store.client import Client
+from funnelwatch.store.queries import states
 from tests.ingest.conftest import KEY, Node, wait_for
 from tests.ingest.faults import FaultyStore
 from tests.ingest.processes import Child
@@ -100,6 +102,23 @@ def test_while_the_store_is_down_events_are_taken_and_all_arrive_once_when_it_is
     faulty.down = False
     assert len(ids(node)) == 60
     assert node.drain.last_error == ""
+
+
+def test_nothing_is_called_stored_while_the_store_is_down_so_the_watch_sees_no_empty_shop(node: Node, store: Client) -> None:
+    def said() -> int | None:
+        return states.newest(store, 0, "", f"drained:{segments.node(node.directory)}", 1)
+
+    faulty = FaultyStore(store)
+    faulty.down = True
+    begun = clock.now_ms()
+    node.batch(message(1))
+    node.start_drain(faulty)
+    wait_for(lambda: node.drain.last_error)
+    assert said() is None
+    faulty.down = False
+    wait_for(lambda: said() is not None)
+    assert said() > begun - 1_000
+    assert len(ids(node)) == 1
 
 
 def test_a_slow_store_delays_nobody_who_sends(node: Node, store: Client) -> None:

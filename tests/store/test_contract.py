@@ -26,6 +26,7 @@ from funnelwatch.store.queries import (
     coverage,
     cuts,
     dirty,
+    drained,
     engine,
     erase,
     events,
@@ -102,6 +103,15 @@ def write_and_read_states(client: Client) -> Any:
     return found, states.newest(client, PROJECT, "run", "glr", 2), states.load(client, PROJECT, "run", "glr", 2)
 
 
+def hear_two_nodes(client: Client) -> Any:
+    for node, at in (("one", START), ("two", START - 60_000), ("one", START + 60_000), ("gone", START - 2 * drained.GONE_AFTER_MS)):
+        drained.save(client, node, at)
+    found = drained.until(client, START + 60_000)
+    assert found == START - 60_000
+    assert drained.until(client, 2 * START) is None
+    return found
+
+
 def write_rollups(client: Client) -> Any:
     run_id = f"contract-{type(client).__name__}"
     scope = Scope(FUNNEL, run_id, MINUTE, MINUTE + 10)
@@ -173,6 +183,7 @@ QUESTIONS: dict[str, tuple[tuple[Callable[..., Any], ...], Callable[[Client], An
     "names": ((names.seen, names.counted, names.span), lambda c: (names.seen(c, PROJECT, START, START + 9_000_000), names.counted(c, PROJECT, START, START + 9_000_000), names.span(c, PROJECT))),
     "pulse": ((pulse.read,), lambda c: pulse.read(c, PROJECT, "EUR", START + 7_200_000, 60)),
     "recent": ((recent.insert, recent.latest), write_and_read_recent),
+    "drained": ((drained.save, drained.until), hear_two_nodes),
     "states": ((states.save, states.newest, states.load, states.forget), write_and_read_states),
     "rollups": ((journey.insert, rollup_writes.insert_arrivals, rollup_writes.insert_events, rollup_writes.commit), write_rollups),
     "sweep": ((sweep.prune, sweep.forget_run), write_twice_and_sweep),
