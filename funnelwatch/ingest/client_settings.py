@@ -7,7 +7,15 @@ def segment(write_key: str, host: str, scheme: str) -> bytes:
     """For analytics.js with `cdnURL` set to this host, at `/v1/projects/{write_key}/settings`."""
     return msgspec.json.encode(
         {
-            "integrations": {"Segment.io": {"apiKey": write_key, "apiHost": f"{host}/v1", "protocol": scheme}},
+            "integrations": {
+                "Segment.io": {
+                    "apiKey": write_key,
+                    "apiHost": f"{host}/v1",
+                    "protocol": scheme,
+                    # A visitor's last call, made while leaving a fresh page: arrives 6 of 6 times, without this 1 of 6.
+                    "deliveryStrategy": {"config": {"keepalive": True}},
+                }
+            },
             "plan": {"track": {"__default": {"enabled": True}}, "identify": {"__default": {"enabled": True}}},
             "metrics": {"sampleRate": 0},
             "analyticsNextEnabled": True,

@@ -166,7 +166,12 @@ def test_a_rate_limit_refills_and_keeps_projects_apart() -> None:
 
 def test_analytics_js_gets_settings_that_point_back_here(node: Node) -> None:
     settings = httpx.get(f"{node.url}/v1/projects/{KEY}/settings").json()
-    assert settings["integrations"]["Segment.io"] == {"apiKey": KEY, "apiHost": f"127.0.0.1:{node.port}/v1", "protocol": "http"}
+    assert settings["integrations"]["Segment.io"] == {
+        "apiKey": KEY,
+        "apiHost": f"127.0.0.1:{node.port}/v1",
+        "protocol": "http",
+        "deliveryStrategy": {"config": {"keepalive": True}},
+    }
     assert httpx.get(f"{node.url}/v1/projects/none/settings").status_code == 401
 
 
