@@ -1,4 +1,4 @@
-// Drives the Node clients: cases as a JSON list on standard input; what each client gave up on, as JSON on the last line printed.
+// Drives the Node clients: the cases are a JSON list in the file named; what each client gave up on, as JSON on the last line printed.
 import { readFileSync } from "node:fs";
 import { Analytics } from "@segment/analytics-node";
 import RudderAnalytics from "@rudderstack/rudder-sdk-node";
@@ -35,7 +35,7 @@ const CLIENTS = {
   },
 };
 
-const cases = JSON.parse(readFileSync(0, "utf8"));
+const cases = JSON.parse(readFileSync(process.argv[2], "utf8"));
 const results = await Promise.all(cases.map(async (it) => [it.name, await CLIENTS[it.client](it)]));
 console.log(JSON.stringify(Object.fromEntries(results)));
 process.exit(0);

@@ -1,8 +1,9 @@
-"""Drives the Python clients: cases as a JSON list on standard input; what each client gave up on, as JSON on standard output."""
+"""Drives the Python clients: the cases are a JSON list in the file named; what each client gave up on, as JSON on standard output."""
 
 import json
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 from rudderstack.analytics.client import Client as RudderClient
@@ -31,7 +32,7 @@ def run(case: dict[str, Any]) -> list[str]:
 
 
 if __name__ == "__main__":
-    cases = json.load(sys.stdin)
+    cases = json.loads(Path(sys.argv[1]).read_text())
     with ThreadPoolExecutor(len(cases)) as pool:
         results = dict(zip([case["name"] for case in cases], pool.map(run, cases), strict=True))
     json.dump(results, sys.stdout)

@@ -6,7 +6,8 @@ from decimal import Decimal
 import pytest
 
 from tests.ingest.clients.cases import CASES, PAGE_CASES, SENT, STORED_AS, Case
-from tests.ingest.clients.conftest import RETRY_AFTER, Outcome, missing_for
+from tests.ingest.clients.conftest import RETRY_AFTER, Outcome
+from tests.ingest.clients.installed import missing_for
 
 
 def outcome_of(case: Case, outcomes: dict[Case, Outcome]) -> Outcome:
