@@ -1,23 +1,23 @@
 """The event under construction: mutable, and written to the spool as one JSON array a line.
 
 Its fields are the columns of the `events` table: those of `Event`, with the cart lines as four parallel lists. Generated from
-`Event`, so the field list has one home. Lines turn into columns without an object an event in between.
+`Event`, so the field list has one home. The engine reads the lines itself; here only their first values are.
 """
 
-from collections.abc import Iterable
 from decimal import Decimal
 from typing import Any
 
 import msgspec
 
 from funnelwatch.core.events import Event, Item
+from funnelwatch.store.queries.events import LINE_FIELDS, Line
 
 ITEM_FIELDS: dict[str, Any] = {
     "item_sku": tuple[str, ...], "item_category": tuple[str, ...], "item_quantity": tuple[int, ...],
     "item_price": tuple[Decimal | None, ...],
 }  # fmt: skip
 _PLAIN = [field for field in msgspec.structs.fields(Event) if field.name != "items"]
-FIELDS: tuple[str, ...] = (*(field.name for field in _PLAIN), *ITEM_FIELDS)
+FIELDS = LINE_FIELDS
 
 Draft: Any = msgspec.defstruct(
     "Draft",
@@ -30,8 +30,13 @@ Draft: Any = msgspec.defstruct(
 )
 
 Row = tuple[Any, ...]
-Columns = dict[str, list[Any]]
 
+# The first values of a line; msgspec passes over the others.
+_heads: Any = msgspec.json.Decoder(
+    msgspec.defstruct(
+        "Head", [(field.name, field.type) for field in _PLAIN[: 1 + [field.name for field in _PLAIN].index("ts")]], array_like=True, gc=False
+    )
+)
 # One typed tuple a line: a damaged line fails here with its reason, amounts become decimals on the way.
 _decoder: Any = msgspec.json.Decoder(tuple.__class_getitem__((*(field.type for field in _PLAIN), *ITEM_FIELDS.values())))
 
@@ -43,21 +48,13 @@ def decode_lines(lines: bytes) -> list[Row]:
     return _decoder.decode_lines(lines)
 
 
-def decode_line(line: bytes) -> Row:
-    """One row. Raises as `decode_lines`."""
-    return _decoder.decode(line)
-
-
-def empty_columns() -> Columns:
-    """Columns of the `events` table, without a row."""
-    return {name: [] for name in FIELDS}
-
-
-def extend(columns: Columns, rows: Iterable[Row]) -> None:
-    """Add rows to columns. Called with a few hundred at a time: rows then go while they are still in the processor's cache, and
-    before the garbage collector takes them for long-lived."""
-    for column, values in zip(columns.values(), zip(*rows, strict=True), strict=False):
-        column.extend(values)
+def read_lines(text: bytes) -> list[Line]:
+    """Spooled lines with as much of each as the drain has to know. Raises as `decode_lines`; wrong values further on go unseen."""
+    heads = _heads.decode_lines(text)
+    return [
+        Line(line + b"\n", head.project_id, head.message_id, head.ts)
+        for line, head in zip(filter(None, text.split(b"\n")), heads, strict=True)
+    ]
 
 
 def to_event(row: Row) -> Event:

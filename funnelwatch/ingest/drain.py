@@ -4,7 +4,6 @@ import logging
 import threading
 from collections import Counter
 from collections.abc import Mapping
-from itertools import compress
 from pathlib import Path
 from time import monotonic
 from typing import Any, BinaryIO, NamedTuple
@@ -14,7 +13,7 @@ import msgspec
 from funnelwatch import config
 from funnelwatch.core import clock
 from funnelwatch.ingest import segments
-from funnelwatch.ingest.draft import FIELDS, Columns, decode_line, decode_lines, empty_columns, extend
+from funnelwatch.ingest.draft import FIELDS, read_lines
 from funnelwatch.ingest.ledger import Block, Ledger, Poison
 from funnelwatch.ingest.seen import digest
 from funnelwatch.ingest.segments import Segment
@@ -23,13 +22,14 @@ from funnelwatch.store.client import Client, StoreError, StoreUnavailable
 from funnelwatch.store.queries import drained
 from funnelwatch.store.queries import events as event_queries
 from funnelwatch.store.queries import recent as recent_queries
+from funnelwatch.store.queries.events import Line
 
 log = logging.getLogger(__name__)
 
 _decode_any = msgspec.json.Decoder().decode_lines
 
 _PROJECT = FIELDS.index("project_id")
-_PIECE_BYTES = 200_000  # some 500 events: decoded without letting go of the GIL, so about a millisecond
+_PIECE_BYTES = 500_000  # some 1,000 events: read without letting go of the GIL, about a millisecond
 _BLOCK_EVENTS = 50_000
 _BLOCK_ROWS = 2_000
 _PAUSE = 0.1  # between looks at an empty spool
@@ -44,19 +44,19 @@ _DATA_ERRORS = frozenset((6, 26, 27, 33, 38, 41, 43, 53, 69, 70, 72, 117, 131, 1
 
 
 class Reading(NamedTuple):
-    """Rows `first` to `last` of a segment, decoded. Events that cannot be read are apart."""
+    """Rows `first` to `last` of a segment. Lines that cannot be read are apart."""
 
     first: int
     last: int
     total: int
-    columns: Columns
+    lines: list[Line]
     damaged: list[Poison]
     recent: list[dict[str, Any]]
     drops: Counter[tuple[int, str]]
 
     def digests(self) -> list[int]:
         """What each event is remembered by."""
-        return list(map(digest, self.columns["project_id"], self.columns["message_id"]))
+        return [digest(line.project_id, line.message_id) for line in self.lines]
 
 
 class Drain:
@@ -167,41 +167,42 @@ class Drain:
 
     def _store(self, ledger: Ledger, block: Block, reading: Reading) -> None:
         poison = list(reading.damaged)
-        columns = _without(reading.columns, block.repeats)
-        if block.split or self._insert(columns, block.token) is not None:
+        lines = reading.lines
+        if block.repeats:
+            lines = [line for position, line in enumerate(lines) if position not in block.repeats]
+        if block.split or self._insert(lines, block.token) is not None:
             block = block if block.split else ledger.mark_split(block)
-            self._insert_parts(columns, block.token, 0, poison)
+            self._insert_parts(lines, block.token, 0, poison)
         recent_queries.insert(self._client, reading.recent, block.token)
         for aside in poison:
             log.error("event of project %d set aside: %s", aside.project_id, aside.reason)
-        ledger.finish(block, reading.drops, _length(reading.columns) + len(reading.damaged), poison)
+        ledger.finish(block, reading.drops, len(reading.lines) + len(reading.damaged), poison)
 
-    def _insert(self, columns: Columns, token: str) -> Exception | None:
+    def _insert(self, lines: list[Line], token: str) -> Exception | None:
         """None once stored, else what is wrong with the events. Raises when the trouble is the store's."""
         try:
-            if _length(columns):
-                event_queries.insert_columns(self._client, columns, token, self.tiers)
+            if lines:
+                event_queries.insert_lines(self._client, lines, token, self.tiers)
         except Exception as error:
             if not _is_about_data(error):
                 raise
             return error
         return None
 
-    def _insert_parts(self, columns: Columns, token: str, offset: int, poison: list[Poison]) -> None:
+    def _insert_parts(self, lines: list[Line], token: str, offset: int, poison: list[Poison]) -> None:
         """Halve until the culprits stand alone; each part has a token made of its place, the same after a restart."""
-        count = _length(columns)
-        error = self._insert(columns, f"{token}/{offset}+{count}")
+        count = len(lines)
+        error = self._insert(lines, f"{token}/{offset}+{count}")
         if error is None:
             return
         if count == 1:
             if len(poison) == _MOST_POISON:
                 raise StoreError(f"the store refuses more than {_MOST_POISON} events of a block, the last with: {error}") from error
-            event = {name: column[0] for name, column in columns.items()}
-            poison.append(Poison(event["project_id"], msgspec.json.encode(event).decode(), str(error) or type(error).__name__))
+            poison.append(Poison(lines[0].project_id, lines[0].text.decode(), str(error) or type(error).__name__))
             return
         middle = count // 2
-        self._insert_parts(_part(columns, 0, middle), token, offset, poison)
-        self._insert_parts(_part(columns, middle, count), token, offset + middle, poison)
+        self._insert_parts(lines[:middle], token, offset, poison)
+        self._insert_parts(lines[middle:], token, offset + middle, poison)
 
     def _clear_away(self, ledger: Ledger, segment: Segment) -> None:
         """Remove a drained segment once nobody writes to it: its process is gone, or has gone on to a newer one."""
@@ -224,7 +225,7 @@ class Drain:
 
 def _read(segment: Segment, after: int, until: int | None) -> Reading | None:
     """The next rows of a segment, up to a block's worth of events (or exactly to row `until`); None when there are none."""
-    columns = empty_columns()
+    found: list[Line] = []
     damaged: list[Poison] = []
     recent: list[dict[str, Any]] = []
     drops: Counter[tuple[int, str]] = Counter()
@@ -236,48 +237,33 @@ def _read(segment: Segment, after: int, until: int | None) -> Reading | None:
         )
         for row, running_total, lines, sample, dropped in rows:
             first, last, total = first or row, row, running_total
-            _decode(lines, columns, damaged)
+            _read_row(lines, found, damaged)
             recent.extend(_decode_any(sample))
             drops.update((project, reason) for project, reason in _decode_any(dropped))
-            if until is None and _length(columns) >= _BLOCK_EVENTS:
+            if until is None and len(found) >= _BLOCK_EVENTS:
                 break
-    return Reading(first, last, total, columns, damaged, recent, drops) if first else None
+    return Reading(first, last, total, found, damaged, recent, drops) if first else None
 
 
-def _decode(lines: bytes, columns: Columns, damaged: list[Poison]) -> None:
+def _read_row(text: bytes, found: list[Line], damaged: list[Poison]) -> None:
     start = 0
-    while start < len(lines):
-        end = lines.find(b"\n", min(start + _PIECE_BYTES, len(lines) - 1)) + 1
-        piece = lines[start:end]
+    while start < len(text):
+        end = text.find(b"\n", min(start + _PIECE_BYTES, len(text) - 1)) + 1
+        piece = text[start:end]
         try:
-            extend(columns, decode_lines(piece))
+            found.extend(read_lines(piece))
         except (msgspec.DecodeError, UnicodeDecodeError):
             for line in filter(None, piece.split(b"\n")):
-                _decode_one(line, columns, damaged)
+                _read_one(line, found, damaged)
         start = end
 
 
-def _decode_one(line: bytes, columns: Columns, damaged: list[Poison]) -> None:
+def _read_one(line: bytes, found: list[Line], damaged: list[Poison]) -> None:
     try:
-        extend(columns, [decode_line(line)])
+        found.extend(read_lines(line))
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         text = line.decode(errors="replace")
         damaged.append(Poison(_project_of(text), text, str(error)))
-
-
-def _length(columns: Columns) -> int:
-    return len(columns["message_id"])
-
-
-def _part(columns: Columns, start: int, end: int) -> Columns:
-    return {name: column[start:end] for name, column in columns.items()}
-
-
-def _without(columns: Columns, positions: frozenset[int]) -> Columns:
-    if not positions:
-        return columns
-    kept = [position not in positions for position in range(_length(columns))]
-    return {name: list(compress(column, kept)) for name, column in columns.items()}
 
 
 def _project_of(line: str) -> int:

@@ -12,13 +12,10 @@ from funnelwatch.ingest.arrival import Arrival
 from funnelwatch.ingest.dialects import SHOPIFY_TYPES, from_shopify, is_shopify
 from funnelwatch.ingest.draft import (
     FIELDS,
-    Columns,
     Draft,
     Row,
     decode_lines,
-    empty_columns,
     encode_lines,
-    extend,
     to_event,
 )
 from funnelwatch.ingest.enrich import CONTEXT_STEPS, STEPS
@@ -43,16 +40,8 @@ def to_events(messages: Iterable[Sent], arrival: Arrival) -> tuple[list[Event], 
     return [to_event(row) for row in rows], drops
 
 
-def to_columns(messages: Iterable[Sent], arrival: Arrival) -> tuple[Columns, list[Drop]]:
-    """As `to_events`, for millions: columns that `store.queries.events.insert_columns` takes."""
-    rows, drops = _to_rows(messages, arrival)
-    columns = empty_columns()
-    extend(columns, rows)
-    return columns, drops
-
-
 def read_block(raws: Sequence[bytes], arrival: Arrival) -> tuple[bytes, list[tuple[int, str]]]:
-    """Many messages to spool lines (for `draft.decode_lines`), and (index, reason) of those that became none.
+    """Many messages to spool lines (for `draft.read_lines`), and (index, reason) of those that became none.
 
     Bytes in, bytes out: imports run it in child processes, because it keeps the interpreter busy and ingest must not wait.
     """

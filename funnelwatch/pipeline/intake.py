@@ -16,19 +16,20 @@ from funnelwatch.core import children, clock
 from funnelwatch.core.events import Drop
 from funnelwatch.ingest import intake
 from funnelwatch.ingest.arrival import Arrival
-from funnelwatch.ingest.draft import FIELDS, decode_lines, empty_columns, encode_lines, extend
-from funnelwatch.ingest.draft import Row as Line
+from funnelwatch.ingest.draft import encode_lines, read_lines
 from funnelwatch.ingest.formats import Reject
 from funnelwatch.ingest.spool import Entry
 from funnelwatch.pipeline import process
 from funnelwatch.projects.models import Project
 from funnelwatch.store.queries import events as event_queries
+from funnelwatch.store.queries.events import Line
 
 #: Messages a block: one look-up of ids, one insert, one report of progress.
 BLOCK = 20_000
 #: Processes that read blocks while this one stores them; it is half the work, and the machine may have two cores.
 CHILDREN = 2
-_ID, _TS = FIELDS.index("message_id"), FIELDS.index("ts")
+#: A client's second attempt is dated by another clock reading, so its time may differ by this much.
+RETRY_MS = 60_000
 
 Row = Mapping[str, Any] | bytes | Reject
 
@@ -70,6 +71,7 @@ def import_rows(
         max_event_bytes=config.get_int("max_event_bytes"),
         future_ms=config.get_int("future_hours") * 3_600_000,
     )
+    store = _Store(project, report)
     for block, lines, dropped in _read_all(_blocks(rows), arrival):
         for index, reason in dropped:
             reject(reason, block.raws[index].decode(errors="replace"))
@@ -78,7 +80,7 @@ def import_rows(
         report.read += len(block.raws) + len(block.rejects)
         report.rejected.update(bad.reason for bad in block.rejects)
         report.rejected.update(reason for _, reason in dropped)
-        _store(project, decode_lines(lines), report)
+        store(lines)
         progress(report)
     return report
 
@@ -99,7 +101,7 @@ def take_messages(project: Project, messages: list[dict[str, Any]]) -> int:
     if spool is not None:
         spool.put(Entry(events=lines, count=len(drafts)))
     else:
-        _store(project, decode_lines(lines), ImportReport())
+        _Store(project, ImportReport())(lines)
     return len(drafts)
 
 
@@ -138,22 +140,36 @@ def _read_all(blocks: Iterator[_Block], arrival: Arrival) -> Iterator[tuple[_Blo
             yield (done, *future.result())
 
 
-def _store(project: Project, rows: Sequence[Line], report: ImportReport) -> None:
-    """Store spooled rows but those whose message id is stored already around that time."""
-    if not rows:
-        return
-    client = process.runtime().client
-    once = {row[_ID]: row for row in reversed(rows)}  # the first of a repeated id wins
-    times = [row[_TS] for row in once.values()]
-    low, high = min(times), max(times)
-    known = event_queries.existing_ids(client, project.pk, list(once), low, high)
-    fresh = [row for message_id, row in once.items() if message_id not in known]
-    report.duplicates += len(rows) - len(fresh)
-    report.span(low, high)
-    if fresh:
-        token = hashlib.sha256("\n".join(row[_ID] for row in fresh).encode()).hexdigest()
-        columns = empty_columns()
-        for start in range(0, len(fresh), 500):
-            extend(columns, fresh[start : start + 500])
-        event_queries.insert_columns(client, columns, f"{project.pk}-{token}", {project.pk: project.retention_days})
-    report.imported += len(fresh)
+class _Store:
+    """Stores an import's blocks in order, but for events whose message id is there already around their time."""
+
+    def __init__(self, project: Project, report: ImportReport) -> None:
+        self._project, self._report = project, report
+        self._client = process.runtime().client
+        self._begun = event_queries.store_clock(self._client)
+        self._high = 0  # the newest event stored by this import
+
+    def __call__(self, text: bytes) -> None:
+        """Store one block of spool lines."""
+        lines = read_lines(text)
+        if not lines:
+            return
+        once = {line.message_id: line for line in reversed(lines)}  # the first of a repeated id wins
+        times = [line.ts for line in once.values()]
+        known = self._known(list(once.values()), min(times), max(times))
+        fresh = [line for line in once.values() if line.message_id not in known]
+        self._report.duplicates += len(lines) - len(fresh)
+        self._report.span(min(times), max(times))
+        if fresh:
+            token = hashlib.sha256("\n".join(line.message_id for line in fresh).encode()).hexdigest()
+            tiers = {self._project.pk: self._project.retention_days}
+            event_queries.insert_lines(self._client, fresh, f"{self._project.pk}-{token}", tiers)
+        self._report.imported += len(fresh)
+        self._high = max(self._high, *times)
+
+    def _known(self, lines: Sequence[Line], low: int, high: int) -> set[str]:
+        """Message ids that are stored. Where nothing else was stored around that time, only what may repeat this import's own."""
+        if not event_queries.is_empty(self._client, self._project.pk, low, high, before=self._begun):
+            return event_queries.existing_ids(self._client, self._project.pk, [line.message_id for line in lines], low, high)
+        again = [line.message_id for line in lines if line.ts <= self._high + RETRY_MS]
+        return event_queries.existing_ids(self._client, self._project.pk, again, low, high) if again else set()

@@ -5,7 +5,7 @@ engine. Times go in and out as integers (epoch milliseconds or minutes): neither
 """
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -73,6 +73,12 @@ class Client(Protocol):
 
     def insert(self, table: str, columns: Mapping[str, Column], token: str = "") -> None:
         """Insert equally long columns as one block. The same non-empty `token` again changes nothing."""
+
+    def insert_lines(self, table: str, names: Sequence[str], lines: bytes, token: str = "") -> None:
+        """Insert rows given as JSON arrays, one a line, of the columns `names`. For millions: chDB parses them without the interpreter.
+
+        Decimals may be text. Raises StoreError (with a code for bad data) where a line does not fit; then none of them is stored.
+        """
 
     def parquet(self, path: Path, sql: str, params: Params | None = None) -> None:
         """Run a SELECT into a Parquet file. Columns are of the types `store.parquet` lists."""

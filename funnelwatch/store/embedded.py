@@ -49,6 +49,9 @@ class ChdbClient:
         block = native.encode(list(columns), [types[name] for name in columns], list(columns.values()))
         self.insert_block(table, list(columns), block, token)
 
+    def insert_lines(self, table: str, names: Sequence[str], lines: bytes, token: str = "") -> None:
+        self._stream(table, names, "JSONCompactEachRow", lines, token)
+
     def parquet(self, path: Path, sql: str, params: Params | None = None) -> None:
         path.write_bytes(self.run(sql, _texts(params), "Parquet"))
 
@@ -63,10 +66,7 @@ class ChdbClient:
 
     def insert_block(self, table: str, names: Sequence[str], block: bytes, token: str = "") -> None:
         """Insert one Native block."""
-        sql = f"INSERT INTO {table} ({', '.join(names)}){_token_setting(token)}"
-        with self._pool.connection() as connection, _chdb_errors(), connection.send_insert(sql, "Native") as stream:
-            stream.append(block)
-            stream.finish()
+        self._stream(table, names, "Native", block, token)
 
     def describe(self, sql: str, texts: Mapping[str, str]) -> list[tuple[str, str]]:
         """(name, type) of a SELECT's columns: an empty result comes without its header."""
@@ -87,6 +87,12 @@ class ChdbClient:
             return native.decode(data, use_numpy)
         header = self.describe(sql, texts)
         return header, [native.empty(kind) for _, kind in header]
+
+    def _stream(self, table: str, names: Sequence[str], form: str, data: bytes, token: str) -> None:
+        sql = f"INSERT INTO {table} ({', '.join(names)}){_token_setting(token)}"
+        with self._pool.connection() as connection, _chdb_errors(), connection.send_insert(sql, form) as stream:
+            stream.append(data)
+            stream.finish()
 
     def _open(self) -> Any:
         from chdb.state.sqlitelike import Connection  # 0.4 s to import: only processes that open the engine pay

@@ -1,6 +1,6 @@
 """A ClickHouse server through clickhouse-driver."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 import numpy as np
 
-from funnelwatch.store import native
+from funnelwatch.store import json_lines, native
 from funnelwatch.store.client import (
     Arrays,
     Params,
@@ -30,6 +30,7 @@ class NativeClient:
         self.url = url
         self._plain = Pool(lambda: self._open(use_numpy=False))
         self._numpy = Pool(lambda: self._open(use_numpy=True))
+        self._types: dict[str, dict[str, str]] = {}
 
     def query(self, sql: str, params: Params | None = None) -> Rows:
         columns, header = self._select(self._plain, sql, params)
@@ -51,6 +52,17 @@ class NativeClient:
                 settings["insert_deduplication_token"] = token
             sql = f"INSERT INTO {table} ({', '.join(columns)}) VALUES"
             client.execute(sql, values, columnar=True, settings=settings)
+
+    def insert_lines(self, table: str, names: Sequence[str], lines: bytes, token: str = "") -> None:
+        types = self.column_types(table)
+        self.insert(table, dict(zip(names, json_lines.columns(lines, [types[name] for name in names]), strict=True)), token)
+
+    def column_types(self, table: str) -> dict[str, str]:
+        """Type by column of a table, looked up once: a schema only changes by a migration at start."""
+        if table not in self._types:
+            sql = "SELECT name, type FROM system.columns WHERE database = currentDatabase() AND table = {table:String}"
+            self._types[table] = dict(self.query(sql, {"table": table}))
+        return self._types[table]
 
     def parquet(self, path: Path, sql: str, params: Params | None = None) -> None:
         from funnelwatch.store import parquet  # 0.1 s to import, and only exports need it

@@ -186,9 +186,11 @@ WHERE p.at >= {{from:Int64}} AND p.at < {{to:Int64}} AND p.at >= since"""
             f"minMapIf(vals[{i}], arrayWithConstant(length(vals[{i}]), t), {counted}) AS seen_{i},\n            "
             for i in range(1, len(self.multi) + 1)
         )
+        # of several devices the one that came first: what comes later must not change what was rolled up
+        visitor = "argMin(visitor, ord)" if self._by_visitor else "any(visitor)"
         values = f"arrayConcat([(0, '', toInt64(0))], {', '.join(families)})" if families else "[(0, '', toInt64(0))]"
         return f"""
-        SELECT actor, session, min(t) AS began, min(visitor) AS visitor, max(retention_days) AS keep_days,
+        SELECT actor, session, min(t) AS began, {visitor} AS visitor, max(retention_days) AS keep_days,
             {steps},
             arraySort(groupArrayIf((t, received, vals), excluded)) AS exclusions,
             arrayCompact(m -> m.2, arraySort(m -> (m.2, m.3), groupArrayIf((t, message_id, received, name, error_code, order_id,

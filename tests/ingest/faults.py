@@ -1,7 +1,7 @@
 """A store that misbehaves as told, around the real one."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from funnelwatch.store.client import Client, StoreUnavailable
@@ -19,12 +19,19 @@ class FaultyStore:
 
     def insert(self, table: str, columns: Mapping[str, Any], token: str = "") -> None:
         """As the real one, with the faults."""
+        self._suffer()
+        self._store.insert(table, columns, token)
+
+    def insert_lines(self, table: str, names: Sequence[str], lines: bytes, token: str = "") -> None:
+        """As the real one, with the faults; only these answers get lost."""
+        self._suffer()
+        self._store.insert_lines(table, names, lines, token)
+        self.tokens.append(token)
+        if self.lose_answers:
+            self.lose_answers -= 1
+            raise StoreUnavailable("the connection broke while waiting for the answer")
+
+    def _suffer(self) -> None:
         if self.down:
             raise StoreUnavailable("Cannot reach ClickHouse: connection refused")
         time.sleep(self.slow)
-        self._store.insert(table, columns, token)
-        if table == "events":
-            self.tokens.append(token)
-            if self.lose_answers:
-                self.lose_answers -= 1
-                raise StoreUnavailable("the connection broke while waiting for the answer")

@@ -199,7 +199,7 @@ def test_a_full_segment_is_followed_by_another_and_removed_when_drained(node: No
 def test_a_poison_event_is_set_aside_with_its_reason_and_the_rest_goes_on(node: Node, store: Client) -> None:
     arrival = node.app._arrival(node.app.snapshot.keys[KEY], {"client": None}, {}, None, "track")
     drafts = [read_one(httpx_json(message(number)), arrival) for number in range(20)]
-    drafts[7].skew_ms = 2**40  # more than the column holds: the store's client refuses the whole block
+    drafts[7].value = "much"  # no amount: the engine refuses the whole block
     lines = encode_lines(drafts[:10]) + b'[1,"damaged"\n' + encode_lines(drafts[10:])
     node.spool.put(Entry(lines, 21))
     node.batch(message("later"))
@@ -214,10 +214,10 @@ def test_a_poison_event_is_set_aside_with_its_reason_and_the_rest_goes_on(node: 
 
 def test_a_store_that_refuses_everything_loses_nothing(node: Node, store: Client) -> None:
     class Refusing(FaultyStore):
-        def insert(self, table: str, columns: Any, token: str = "") -> None:
+        def insert_lines(self, table: str, names: Any, lines: bytes, token: str = "") -> None:
             if self.down:
                 raise ValueError("no such column")
-            super().insert(table, columns, token)
+            super().insert_lines(table, names, lines, token)
 
     faulty = Refusing(store)
     faulty.down = True

@@ -10,16 +10,19 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+from msgspec import structs
 
+from funnelwatch.core import retention
 from funnelwatch.core.cohort import Cohort
 from funnelwatch.core.events import Event, Item
 from funnelwatch.core.funnel import FunnelDef, default_steps
 from funnelwatch.rollup import DEFAULT_SETS, preview, roll_up
 from funnelwatch.store import queries
-from funnelwatch.store.client import Client
+from funnelwatch.store.client import Client, StoreError
 from funnelwatch.store.embedded import ChdbClient
 from funnelwatch.store.queries import (
     arrival,
@@ -103,6 +106,33 @@ def write_and_read_states(client: Client) -> Any:
     return found, states.newest(client, PROJECT, "run", "glr", 2), states.load(client, PROJECT, "run", "glr", 2)
 
 
+def insert_and_read_lines(client: Client) -> Any:
+    """The same row by lines as by columns, whichever engine reads them; a line that does not fit stores nothing."""
+    project = PROJECT + 1 + (type(client).__name__ == "NativeClient")
+    lines = [line_of(structs.replace(event, project_id=project)) for event in a_shop()]
+    events.insert_lines(client, lines, f"lines-{project}", {project: 90})
+    old = line_of(structs.replace(a_shop()[0], project_id=project, message_id="old", ts=START - 3_000 * 86_400_000))
+    wrong = old._replace(text=old.text.replace(b"0.0", b'"x"'))
+    with pytest.raises(StoreError) as refused:
+        events.insert_lines(client, [lines[0], wrong], f"wrong-{project}")
+    assert refused.value.code in (27, 72)
+    events.insert_lines(client, [old, lines[0]], f"mixed-{project}", {project: 90})
+    assert not events.is_empty(client, project, START, START, events.store_clock(client) + 1)
+    assert events.is_empty(client, project, START, START, 1)
+    names = ", ".join(events.LINE_FIELDS[1:])
+    rows = list(client.query(f"SELECT {names}, retention_days FROM events FINAL WHERE project_id = {project} ORDER BY ts, message_id"))
+    want = list(client.query(f"SELECT {names} FROM events FINAL WHERE project_id = {PROJECT} ORDER BY ts, message_id"))
+    assert [row[:-1] for row in rows[1:]] == want
+    assert [row[-1] for row in rows] == [retention.IMPORTED, *[90] * len(want)]
+    return rows
+
+
+def line_of(event: Event) -> events.Line:
+    values = structs.asdict(event) | {f"item_{name}": [getattr(item, name) for item in event.items] for name in Item.__struct_fields__}
+    text = msgspec.json.encode([values[name] for name in events.LINE_FIELDS]) + b"\n"
+    return events.Line(text, event.project_id, event.message_id, event.ts)
+
+
 def hear_two_nodes(client: Client) -> Any:
     for node, at in (("one", START), ("two", START - 60_000), ("one", START + 60_000), ("gone", START - 2 * drained.GONE_AFTER_MS)):
         drained.save(client, node, at)
@@ -167,6 +197,7 @@ QUESTIONS: dict[str, tuple[tuple[Callable[..., Any], ...], Callable[[Client], An
     "about": ((engine.about,), lambda c: engine.about(c)[0]),
     "erase": ((erase.person, erase.time_range), lambda c: (erase.person(c, PROJECT, ["visitor3"], dry_run=True), erase.time_range(c, PROJECT, START, START + 90_000, 300, dry_run=True))),
     "existing": ((events.existing_ids, events.insert, events.insert_columns, events.columns_of), lambda c: (events.insert(c, a_shop(), "contract"), events.existing_ids(c, PROJECT, ["0-0", "x", "119-e"], START, START + 9_000_000))),
+    "lines": ((events.insert_lines, events.is_empty, events.store_clock), insert_and_read_lines),
     "leaves": ((evidence.leaves, evidence.where), lambda c: evidence.leaves(c, PERIOD)),
     "leaves by sku": ((evidence.leaves,), lambda c: evidence.leaves(c, Period(FUNNEL, "", "page_view", "view_item", MINUTE, MINUTE + 60, MINUTE + 119, "sku"))),
     "signatures": ((evidence.signatures,), lambda c: evidence.signatures(c, PERIOD, PHONES)),

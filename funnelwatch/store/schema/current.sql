@@ -123,8 +123,8 @@ CREATE TABLE events
     `project_id` UInt32,
     `message_id` String,
     `name` LowCardinality(String),
-    `ts` DateTime64(3, 'UTC') CODEC(DoubleDelta, ZSTD(1)),
-    `received_at` DateTime64(3, 'UTC') CODEC(Delta(8), ZSTD(1)),
+    `ts` DateTime64(3, 'UTC') DEFAULT fromUnixTimestamp64Milli(ts_ms, 'UTC') CODEC(DoubleDelta, ZSTD(1)),
+    `received_at` DateTime64(3, 'UTC') DEFAULT fromUnixTimestamp64Milli(received_ms, 'UTC') CODEC(Delta(8), ZSTD(1)),
     `skew_ms` Int32,
     `time_mark` LowCardinality(String),
     `visitor_id` String,
@@ -167,6 +167,8 @@ CREATE TABLE events
     `properties` String CODEC(ZSTD(3)),
     `retention_days` UInt16,
     `inserted_at` DateTime64(3, 'UTC') DEFAULT now64(3, 'UTC') CODEC(Delta(8), ZSTD(1)),
+    `ts_ms` Int64 EPHEMERAL defaultValueOfTypeName('Int64'),
+    `received_ms` Int64 EPHEMERAL defaultValueOfTypeName('Int64'),
     INDEX inserted inserted_at TYPE minmax GRANULARITY 1
 )
 ENGINE = ReplacingMergeTree
