@@ -152,16 +152,18 @@ def _changes(desk: Desk, anomaly: Anomaly) -> list:
 
 
 def _material(desk: Desk, anomaly: Anomaly, period: Period, table: LeafTable, worth: Callable[[Cohort], Worth]) -> Material:
+    # errors are the first sign; what they cost are the conversions of the same step
+    lost_from = table if anomaly.key.metric != "errors" else evidence.leaves(desk.client, replace(period, error=""))
     return Material(
         signatures=lambda cohort: evidence.signatures(desk.client, period, cohort),
-        loss=lambda cohort: _loss(desk, anomaly, cohort, table, worth(cohort)),
+        loss=lambda cohort: _loss(desk, anomaly, cohort, lost_from, worth(cohort)),
         sessions=lambda cohort: evidence.features(desk.client, period, cohort) if anomaly.key.metric == "conversion" else None,
     )
 
 
 def _loss(desk: Desk, anomaly: Anomaly, cohort: Cohort, table: LeafTable, worth: Worth) -> Loss:
-    """Conversions due and made in the located cohort since onset. Anything but a conversion has no conversions to lose yet."""
-    if anomaly.key.metric == "conversion":
+    """Conversions due and made in the located cohort since onset. Traffic has none to lose at its step."""
+    if anomaly.key.step_to:
         inside = table.mask(cohort)
         base = max(float(table.base_trials[inside].sum()), 1.0)
         rate = float(table.base_hits[inside].sum()) / base
