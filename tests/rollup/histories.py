@@ -60,6 +60,8 @@ def an_event(dice: random.Random, project_id: int, visitor: str, message_id: str
         project_id=project_id, message_id=message_id, name=name, ts=ts,
         received_at=ts + dice.choice([0, 5, 59_000, 2 * MINUTE, 90 * MINUTE]),
         visitor_id="" if server and dice.random() < 0.5 else visitor,
+        user_id=dice.choice(["", "", "", f"user{visitor[-1]}"]), variants=dice.choice([(), (), ("price:a",), ("price:b", "nav:new")]),
+        category=dice.choice(["", "", "sale", "hats"]),
         session_id=dice.choice(["", "", "one", "one", "two"]),
         channel="server" if server else "browser",
         bot=dice.random() < 0.03, test=dice.random() < 0.03,
@@ -70,7 +72,7 @@ def an_event(dice: random.Random, project_id: int, visitor: str, message_id: str
         error_code="declined" if name == "payment_failed" else "",
         value=Decimal(dice.randrange(1, 9999)) / 100 if name in ("purchase", "refund") and dice.random() < 0.9 else None,
         order_id=f"{visitor}-{dice.randrange(3)}" if name == "purchase" and dice.random() < 0.9 else "",
-        items=tuple(Item(sku=sku, category="hats", quantity=2) for sku in skus),
+        items=tuple(Item(sku=sku, category={"red": "hats", "blue": "mugs"}.get(sku, ""), quantity=2) for sku in skus),
         duration_ms=12.5 if name == "search" and dice.random() < 0.5 else None,
     )  # fmt: skip
 
@@ -91,7 +93,7 @@ def stored(store: Client, funnel: FunnelDef, run_id: str = "") -> Counter[Point]
         SELECT visitor_id, multi, multi_value, step, name, toUnixTimestamp64Milli(at), toUnixTimestamp64Milli(known_at),
             toUnixTimestamp64Milli(prev_at), order_id, error_code, value, {", ".join(names)}
         FROM journey
-        WHERE project_id = {{project:UInt32}} AND run_id = {{run:String}} AND multi IN ('', 'sku')
+        WHERE project_id = {{project:UInt32}} AND run_id = {{run:String}}
           AND (minute, version) IN (
             SELECT minute, max(version) FROM rollup_minutes
             WHERE project_id = {{project:UInt32}} AND run_id = {{run:String}} GROUP BY minute)

@@ -16,7 +16,7 @@ NOTEWORTHY = {*ERROR_EVENTS, "purchase", "refund"}
 
 @dataclass(frozen=True)
 class Point:
-    """An arrival (`name == ""`) or a noteworthy event of a session, or of a session's part that concerns one SKU."""
+    """An arrival (`name == ""`) or a noteworthy event of a session, or of a session's part that concerns one value (a SKU, say)."""
 
     visitor: str
     multi: str
@@ -36,36 +36,67 @@ def points(events: Iterable[Event], funnel: FunnelDef, tie: Callable[[Event], in
     """All points of all sessions. `tie` orders events of the same millisecond, as the store does."""
     counted = {event.message_id: event for event in events if not event.bot and not event.test}
     everything = list(counted.values())
-    first_seen = {actor(e): min(o.ts for o in everything if actor(o) == actor(e) and o.channel != "server") for e in everything
-                  if any(actor(o) == actor(e) and o.channel != "server" for o in everything)}  # fmt: skip
+    first_seen: dict[str, int] = {}
+    for event in everything:
+        if event.channel != "server":
+            first_seen[actor(event)] = min(event.ts, first_seen.get(actor(event), event.ts))
+    orders = Orders.of(everything)
     found: list[Point] = []
-    for session in sessions(everything, tie):
-        found += walk(session, session, funnel, "", "", everything, first_seen)
-        telling = [e for e in session if is_moment(e, everything) or any(matches(e, step) for step in funnel.steps)]
-        for sku in {item.sku for e in telling for item in e.items}:
-            part = [e for e in session if not e.items or sku in {item.sku for item in e.items}]
-            since = min(e.ts for e in telling if sku in {item.sku for item in e.items})
-            found += [p for p in walk(session, part, funnel, "sku", sku, everything, first_seen) if p.at >= since]
+    for session in sessions(everything, orders, tie, funnel.count_by == "visitor"):
+        found += walk(session, session, funnel, "", "", orders, first_seen)
+        telling = [e for e in session if is_moment(e, orders) or any(matches(e, step) for step in funnel.steps)]
+        for multi, values in VALUES.items():
+            for value in {value for e in telling for value in values(e)}:
+                part = [e for e in session if not values(e) or value in values(e)]
+                since = min(e.ts for e in telling if value in values(e))
+                found += [p for p in walk(session, part, funnel, multi, value, orders, first_seen) if p.at >= since]
     return found
 
 
-def sessions(events: Sequence[Event], tie: Callable[[Event], int]) -> list[list[Event]]:
-    """Events by (visitor, client's session id), else cut at pauses; a server's twin of a browser's order joins its session."""
-    browser_order = {}
-    for event in sorted(events, key=lambda e: (e.ts, e.message_id)):
-        if event.name == "purchase" and event.channel != "server" and event.order_id:
-            browser_order.setdefault(event.order_id, event)
+#: What an event carries of each multi-valued dimension.
+VALUES: dict[str, Callable[[Event], set[str]]] = {
+    "sku": lambda event: {item.sku for item in event.items},
+    "category": lambda event: {name for name in (event.category, *(item.category for item in event.items)) if name},
+    "variant": lambda event: set(event.variants),
+}
+
+
+@dataclass(frozen=True)
+class Orders:
+    """An order's first purchase event, and the first that came from a browser."""
+
+    first: dict[str, Event]
+    browser: dict[str, Event]
+
+    @classmethod
+    def of(cls, events: Iterable[Event]) -> "Orders":
+        made = cls({}, {})
+        for event in sorted(events, key=lambda e: (e.ts, e.message_id)):
+            if event.name == "purchase" and event.order_id:
+                made.first.setdefault(event.order_id, event)
+                if event.channel != "server":
+                    made.browser.setdefault(event.order_id, event)
+        return made
+
+
+def sessions(events: Sequence[Event], orders: Orders, tie: Callable[[Event], int], by_visitor: bool) -> list[list[Event]]:
+    """Events by (visitor, client's session id), else cut at pauses; a server's twin of a browser's order joins its session.
+
+    By visitor there is one for each owner: the user once identified, not for what came before.
+    """
     groups: dict[tuple[str, str], list[Event]] = defaultdict(list)
     pending = []
     for event in events:
-        twin = browser_order.get(event.order_id) if event.channel == "server" and event.order_id else None
+        twin = orders.browser.get(event.order_id) if event.channel == "server" and event.order_id else None
         if twin is None and event.channel == "server" and not event.session_id:
             groups[actor(event), "#" + event.message_id].append(event)
         elif twin is not None:
             pending.append((event, twin))
+        elif by_visitor:
+            groups[owner(event), ""].append(event)
         elif event.session_id:
             groups[actor(event), event.session_id].append(event)
-    for visitor in {actor(event) for event in events}:
+    for visitor in {actor(event) for event in events} if not by_visitor else ():
         loose = sorted((e for e in events if actor(e) == visitor and not e.session_id and e.channel != "server"), key=lambda e: e.ts)
         for before, event in zip([None, *loose], loose, strict=False):
             if before is None or event.ts - before.ts > GAP:
@@ -78,12 +109,14 @@ def sessions(events: Sequence[Event], tie: Callable[[Event], int]) -> list[list[
 
 
 def walk(
-    session: list[Event], part: list[Event], funnel: FunnelDef, multi: str, value: str, everything: list[Event],
+    session: list[Event], part: list[Event], funnel: FunnelDef, multi: str, value: str, orders: Orders,
     first_seen: dict[str, int],
 ) -> list[Point]:  # fmt: skip
     """Greedy arrivals of one session (part) for each entry, and its noteworthy events."""
-    visitor = min(actor(shopper(e, everything)) for e in session)
-    in_funnel = [e for e in part if e.channel != "server" or e.session_id or shopper(e, everything) is not e]
+    by_visitor = funnel.count_by == "visitor"
+    visitor = actor(shopper(session[0], orders))
+    told = min(owner(shopper(e, orders)) for e in session) if by_visitor else visitor
+    in_funnel = [e for e in part if e.channel != "server" or e.session_id or shopper(e, orders) is not e]
     firsts = sorted({e.ts for e in in_funnel if matches(e, funnel.steps[0])})
     entries = [ts for i, ts in enumerate(firsts) if i == 0 or ts - firsts[i - 1] > REENTRY]
     found: list[Point] = []
@@ -91,7 +124,7 @@ def walk(
     def point(step: int, name: str, at: int, known: int, prev: int, event: Event | None = None) -> Point:
         dims = dimensions(session, at, first_seen.get(visitor), visitor)
         order = "" if event is None else event.message_id if event.name == "purchase" and not event.order_id else event.order_id
-        return Point(visitor, multi, value, step, name, at, known, prev, order, event.error_code if event else "",
+        return Point(told, multi, value, step, name, at, known, prev, order, event.error_code if event else "",
                      (event.value or Decimal(0)) if event else Decimal(0), dims)  # fmt: skip
 
     reached: dict[int, list[int]] = {}
@@ -102,19 +135,19 @@ def walk(
             candidates = [e for e in in_funnel if matches(e, step) and e.ts >= at]
             if not candidates:
                 break
-            arrival = min(candidates, key=lambda e: (e.ts, received(e, everything)))
+            arrival = min(candidates, key=lambda e: (e.ts, received(e, orders)))
             if arrival.ts > entry + funnel.window_minutes * 60_000 or (stops and arrival.ts >= min(stops)):
                 break
             previous, at = (at if arrivals else 0), arrival.ts
-            known = max(known, received(arrival, everything))
+            known = max(known, received(arrival, orders))
             arrivals.append(at)
             found.append(point(len(arrivals), "", at, known, previous))
         reached[entry] = arrivals
     for event in part:
-        if is_moment(event, everything):
+        if is_moment(event, orders):
             entry = max((e for e in entries if e <= event.ts), default=None)
             step = sum(at <= event.ts for at in reached[entry]) if entry is not None else 0
-            found.append(point(step, event.name, event.ts, received(event, everything), 0, event))
+            found.append(point(step, event.name, event.ts, received(event, orders), 0, event))
     return found
 
 
@@ -132,27 +165,21 @@ def dimensions(session: list[Event], at: int, first_seen: int | None, visitor: s
     return tuple(sorted(values.items()))
 
 
-def is_moment(event: Event, everything: list[Event]) -> bool:
+def is_moment(event: Event, orders: Orders) -> bool:
     """Noteworthy, and of an order's purchase events the first one."""
     if event.name not in NOTEWORTHY and event.duration_ms is None:
         return False
-    if event.name != "purchase" or not event.order_id:
-        return True
-    same = [e for e in everything if e.name == "purchase" and e.order_id == event.order_id]
-    return min(same, key=lambda e: (e.ts, e.message_id)) is event
+    return event.name != "purchase" or not event.order_id or orders.first[event.order_id] is event
 
 
-def shopper(event: Event, everything: list[Event]) -> Event:
+def shopper(event: Event, orders: Orders) -> Event:
     """The event whose visitor counts: for a server's order the browser's purchase of it."""
-    if event.channel != "server" or not event.order_id:
-        return event
-    same = [e for e in everything if e.name == "purchase" and e.order_id == event.order_id and e.channel != "server"]
-    return min(same, key=lambda e: (e.ts, e.message_id), default=event)
+    return orders.browser.get(event.order_id, event) if event.channel == "server" and event.order_id else event
 
 
-def received(event: Event, everything: list[Event]) -> int:
+def received(event: Event, orders: Orders) -> int:
     """When we knew where the event belongs."""
-    return max(event.received_at, shopper(event, everything).received_at if shopper(event, everything) is not event else 0)
+    return max(event.received_at, shopper(event, orders).received_at)
 
 
 def matches(event: Event, step: Step) -> bool:
@@ -165,3 +192,8 @@ def matches(event: Event, step: Step) -> bool:
 def actor(event: Event) -> str:
     """Whose event it is."""
     return event.visitor_id or event.user_id
+
+
+def owner(event: Event) -> str:
+    """Who is counted where visitors are."""
+    return event.user_id or event.visitor_id

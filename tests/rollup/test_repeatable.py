@@ -71,7 +71,7 @@ def test_a_run_that_died_before_its_commit_changes_nothing(store: Client, shop: 
 
 
 @given(cuts=st.lists(st.integers(FIRST + 1, LAST - 1), max_size=4, unique=True))
-@settings(max_examples=4, derandomize=True, suppress_health_check=list(HealthCheck), phases=[Phase.generate])
+@settings(max_examples=3, derandomize=True, suppress_health_check=list(HealthCheck), phases=[Phase.generate])
 def test_any_split_of_a_range_gives_the_same_rows(
     store: Client, shop: tuple[FunnelDef, list[Event]], cuts: list[int]
 ) -> None:
