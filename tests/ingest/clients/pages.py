@@ -30,7 +30,8 @@ def run_pages(keys: dict[Case, str], proxies: dict[Case, Proxy], folder: Path, s
         stack.callback(chromium.close)
         deadline = time.monotonic() + seconds
         pages = {case: chromium.new_context().new_page() for case in proxies}
-        for case, page in pages.items():
+        for case in sorted(pages, key=lambda case: -case.fault.delay):  # who takes longest begins
+            page = pages[case]
             name, switch = PAGE_CLIENTS[case.client]
             told = {"key": keys[case], "host": proxies[case].url} | ({switch: "1"} if switch else {})
             page.goto(f"{shop}/{name}.html?{urlencode(told)}")
