@@ -21,7 +21,7 @@ from funnelwatch.core.vocabulary import DIMENSIONS
 from funnelwatch.pipeline.funnels import preview
 from funnelwatch.projects.funnels import save
 from funnelwatch.projects.models import ApiToken, Channel, Connector, Funnel, Member, Project, WriteKey
-from funnelwatch.store.queries import funnels
+from funnelwatch.store.queries import funnels, latency
 
 
 class Projects(mixins.ListModelMixin, mixins.RetrieveModelMixin, mixins.UpdateModelMixin, Scoped):
@@ -210,7 +210,21 @@ class Funnels(Created):
         by = [name for text in request.query_params.getlist("by") for name in text.split(",") if name]
         if len(by) > 2 or not set(by) <= set(DIMENSIONS):
             raise ValidationError({"by": [f"At most two of {', '.join(DIMENSIONS)}."]})
-        as_of = clock.to_minute(clock.now())
         with store_or_unavailable():
-            definition = collected(funnel.project, funnel.pk)
-            return Response(funnels.report(client(), funnels.Span(definition, from_minute, min(to_minute, as_of), as_of), by))
+            return Response(funnels.report(client(), _asked(funnel, from_minute, to_minute), by))
+
+    @extend_schema(responses={200: OpenApiTypes.OBJECT}, parameters=[*TIMES])
+    @action(detail=True)
+    def latency(self, request: Request, pk: str) -> Response:
+        """How long things took in milliseconds, `{steps, endpoints}`: by step and event, and by slow or failed request; the last 24 hours without a time."""
+        funnel = self.get_object()
+        from_minute, to_minute = span(request, 1440)
+        with store_or_unavailable():
+            asked = _asked(funnel, from_minute, to_minute)
+            return Response({"steps": latency.by_step(client(), asked), "endpoints": latency.by_endpoint(client(), asked)})
+
+
+def _asked(funnel: Funnel, from_minute: int, to_minute: int) -> funnels.Span:
+    """The time asked for, as known now. Raises ValidationError for a funnel that is not watched, StoreUnavailable."""
+    as_of = clock.to_minute(clock.now())
+    return funnels.Span(collected(funnel.project, funnel.pk), from_minute, min(to_minute, as_of), as_of)

@@ -76,6 +76,7 @@ def _roll_up_chunk(client: Client, scope: Scope, sets: Sequence[DimensionSet]) -
     for part in _slices(scope, parts):
         rollup_writes.insert_arrivals(client, part, version, sets)
         rollup_writes.insert_events(client, part, version, sets)
+        rollup_writes.insert_endpoints(client, part, version)
     rollup_writes.commit(client, scope, version)
 
 

@@ -91,12 +91,12 @@ class SessionSql:
     {{project:UInt32}}, {{funnel:UInt32}}, {{funnel_version:UInt32}}, {{run:String}}, {{version:UInt64}},
     intDiv(p.at, {_MINUTE_MS}), {{multi:Array(String)}}[family + 1], multi_value, cityHash64(actor, session), actor, p.step, p.name,
     {_time("p.at")}, {_time("p.known")}, {_time("p.prev")}, {_time("f")},
-    p.code, p.order_id, p.value, p.units, p.duration,
+    p.code, p.order_id, p.value, p.units, p.duration, p.endpoint,
     {self._dimensions_at_point()}, keep_days"""
         return f"""
 INSERT INTO journey
     (project_id, funnel_id, funnel_version, run_id, version, minute, multi, multi_value, session, visitor_id, step, name, at,
-     known_at, prev_at, first_at, error_code, order_id, value, units, duration_ms, {dims}, retention_days)
+     known_at, prev_at, first_at, error_code, order_id, value, units, duration_ms, endpoint, {dims}, retention_days)
 {self._over_points(columns)}
 """
 
@@ -158,7 +158,7 @@ WHERE p.at >= {{from:Int64}} AND p.at < {{to:Int64}} AND p.at >= since"""
             multiIf(NOT in_funnel, concat('#', message_id), {session}) AS session,
             {_ms("ts")} AS t, greatest({_ms("received_at")}, if(twin, twin_of.4, toInt64(0))) AS received,
             bitShiftLeft(toUInt64(t), 16) + cityHash64(message_id) % 65536 AS ord,
-            message_id, name, error_code, order_id, value, duration_ms, page_path, retention_days,
+            message_id, name, error_code, order_id, value, duration_ms, page_path, retention_days, {_ENDPOINT} AS endpoint,
             toUInt32(arraySum(x -> greatest(x, 0), item_quantity)) AS units,
             CAST([{", ".join(_MULTI_VALUES[name] for name in self.multi)}], 'Array(Array(String))') AS vals,
             (name IN {{noteworthy:Array(String)}} OR duration_ms IS NOT NULL)
@@ -194,7 +194,7 @@ WHERE p.at >= {{from:Int64}} AND p.at < {{to:Int64}} AND p.at >= since"""
             {steps},
             arraySort(groupArrayIf((t, received, vals), excluded)) AS exclusions,
             arrayCompact(m -> m.2, arraySort(m -> (m.2, m.3), groupArrayIf((t, message_id, received, name, error_code, order_id,
-                ifNull(value, toDecimal64(0, 4)), units, duration_ms, vals), moment))) AS moments,
+                ifNull(value, toDecimal64(0, 4)), units, duration_ms, vals, endpoint), moment))) AS moments,
             {seen}{values} AS family_values,
             {first},
             {last}
@@ -277,10 +277,16 @@ WHERE p.at >= {{from:Int64}} AND p.at < {{to:Int64}} AND p.at >= since"""
 _SHARD = "cityHash64({}) % {{shards:UInt32}} = {{shard:UInt32}}"
 _IS_TWIN = "(channel = 'server' AND order_id != '' AND twin_of.1 != '')"
 _POINT = """Tuple(step UInt8, name String, at Int64, known Int64, prev Int64, code String, order_id String,
-    value Decimal(18, 4), units UInt32, duration Nullable(Float64))"""
-_ARRIVAL = f"CAST((step, '', at, known, before, '', '', 0, 0, NULL), '{_POINT}')"
+    value Decimal(18, 4), units UInt32, duration Nullable(Float64), endpoint String)"""
+_ARRIVAL = f"CAST((step, '', at, known, before, '', '', 0, 0, NULL, ''), '{_POINT}')"
 _MOMENT = f"""CAST((arrayCount(t -> t <= m.1, arrived), m.4, m.1, m.3, 0, m.5, if(m.4 = 'purchase' AND m.6 = '', m.2, m.6),
-    m.7, m.8, m.9), '{_POINT}')"""
+    m.7, m.8, m.9, m.11), '{_POINT}')"""
+#: What took the event's duration: a request's path with ids as "*", else a web vital's name.
+_ENDPOINT = r"""multiIf(
+    duration_ms IS NULL, '',
+    name IN ('http_error', 'resource_error'), substring(arrayStringConcat(arrayMap(
+        part -> if(match(part, '^\\d+$|\\d{4}|^[0-9a-fA-F-]{16,}$'), '*', part), splitByChar('/', path(JSONExtractString(properties, 'url')))), '/'), 1, 200),
+    name = 'web_vital', JSONExtractString(properties, 'metric'), '')"""
 #: Family 0 is the session as such: an array's element 0 is empty, so every event belongs to it.
 _BELONGS = "(empty({x}[family]) OR has({x}[family], multi_value))"
 #: Stands behind every list of a step's events: the step that was not reached.

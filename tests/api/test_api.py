@@ -8,7 +8,9 @@ from django.test import Client
 from funnelwatch import pipeline
 from funnelwatch.core.events import Event
 from funnelwatch.incidents.models import Incident
+from funnelwatch.pipeline.funnels import watched_funnels
 from funnelwatch.projects.models import ApiToken, AuditRow, ChangeRow, Channel, Funnel, Member, Project, WriteKey
+from funnelwatch.rollup import roll_up
 from funnelwatch.store.queries import events
 from tests.web.conftest import NOW
 
@@ -212,6 +214,19 @@ def test_a_previewed_funnel_is_counted_and_not_saved(as_role: Any, shop: Project
     refused = post(as_role("admin"), "funnels/preview/", {"steps": [{"name": "a", "events": []}]}).json()
     assert refused["errors"] == {"steps": ["Step 1 (a): name at least one event, as the live view shows it."]}
     assert post(as_role("viewer"), "funnels/preview/", funnel).status_code == 403
+
+
+def test_latency_is_told_by_step_and_by_request(as_role: Any, shop: Project) -> None:
+    start = int(NOW.timestamp() * 1000) - 3_600_000
+    made = [Event(project_id=shop.pk, message_id=f"{visitor}-{name}", name=name, ts=start + at, received_at=start + at, visitor_id=visitor, duration_ms=waited,
+                  properties='{"url": "https://shop.example/pay/77"}')
+            for visitor in "ab" for at, (name, waited) in enumerate((("view_item", None), ("add_to_cart", 300.0), ("http_error", 2_000.0)))]  # fmt: skip
+    events.insert(pipeline.runtime().client, made, f"latency-{shop.pk}")
+    (watched,) = watched_funnels(pipeline.runtime().client, shop, start - 1, start + 10_000)
+    roll_up(pipeline.runtime().client, watched.collected, "", start // 60_000, start // 60_000 + 1)
+    found = as_role("viewer").get(f"{V1}/funnels/{Funnel.objects.get().pk}/latency").json()
+    assert [(row["step"], row["event"], round(row["p50_ms"], -2)) for row in found["steps"]] == [("add_to_cart", "add_to_cart", 300), ("add_to_cart", "http_error", 2000)]
+    assert [(row["endpoint"], row["step"], row["events"], round(row["p95_ms"], -2)) for row in found["endpoints"]] == [("/pay/*", "add_to_cart", 2, 2000)]
 
 
 def test_the_last_admin_cannot_be_removed(as_role: Any, alice: Client, shop: Project) -> None:

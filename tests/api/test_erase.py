@@ -14,8 +14,8 @@ from django.test import Client
 from funnelwatch import pipeline
 from funnelwatch.ingest import intake, privacy
 from funnelwatch.ingest.arrival import Arrival
-from funnelwatch.ingest.drain import Drain
 from funnelwatch.ingest.draft import encode_lines
+from funnelwatch.ingest.drain import Drain
 from funnelwatch.ingest.spool import Entry, Spool
 from funnelwatch.ingest.status import read_status
 from funnelwatch.pipeline.funnels import watched_funnels

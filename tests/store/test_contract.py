@@ -38,6 +38,7 @@ from funnelwatch.store.queries import (
     funnels,
     health,
     journey,
+    latency,
     names,
     pulse,
     recent,
@@ -148,6 +149,7 @@ def write_rollups(client: Client) -> Any:
     journey.insert(client, scope, 5)
     rollup_writes.insert_arrivals(client, scope, 5, DEFAULT_SETS)
     rollup_writes.insert_events(client, scope, 5, DEFAULT_SETS)
+    rollup_writes.insert_endpoints(client, scope, 5)
     rollup_writes.commit(client, scope, 5)
     found = rollups.window(client, FUNNEL, run_id, MINUTE + 9, 10)
     return {key.cohort.label() for key in found.keys}, float(found.hits.sum())
@@ -216,11 +218,12 @@ QUESTIONS: dict[str, tuple[tuple[Callable[..., Any], ...], Callable[[Client], An
     "recent": ((recent.insert, recent.latest), write_and_read_recent),
     "drained": ((drained.save, drained.until), hear_two_nodes),
     "states": ((states.save, states.newest, states.load, states.forget), write_and_read_states),
-    "rollups": ((journey.insert, rollup_writes.insert_arrivals, rollup_writes.insert_events, rollup_writes.commit), write_rollups),
+    "rollups": ((journey.insert, rollup_writes.insert_arrivals, rollup_writes.insert_events, rollup_writes.insert_endpoints, rollup_writes.commit), write_rollups),
     "sweep": ((sweep.prune, sweep.forget_run), write_twice_and_sweep),
     "preview": ((journey.arrivals, journey.matched, names.newest, funnels.steps_of), lambda c: preview(c, FUNNEL, START + 9_000_000)),
     "size": ((journey.size,), lambda c: journey.size(c, Scope(FUNNEL, "", MINUTE, MINUTE + 120))),
     "export": ((export.days, export.write), write_and_read_parquet),
+    "latency": ((latency.by_step, latency.by_endpoint, funnels.stored_cohort), lambda c: (latency.by_step(c, SPAN, PHONES), latency.by_endpoint(c, SPAN))),
     "versions": ((rollups.versions,), lambda c: rollups.versions(c, PROJECT, MINUTE, MINUTE + 180)),
     "window": ((rollups.window,), lambda c: rollups.window(c, FUNNEL, "", MINUTE + 119, 120)),
     "history": ((rollups.history,), lambda c: rollups.history(c, FUNNEL, "", MINUTE // 60, MINUTE // 60 + 3, [(MINUTE, MINUTE + 59, PHONES)])),

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from funnelwatch.store.client import Client
 
-_ROLLUPS = ("event_minute", "funnel_minute", "journey")
+_ROLLUPS = ("endpoint_minute", "event_minute", "funnel_minute", "journey")
 
 
 @dataclass(frozen=True, slots=True)

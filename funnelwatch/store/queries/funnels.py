@@ -110,7 +110,7 @@ def compare(one: Steps, other: Steps) -> list[dict[str, Any]]:
 
 def series(client: Client, span: Span, step: str, cohort: Cohort = EVERYONE, bucket_minutes: int = 60) -> list[dict[str, Any]]:
     """`{minute, entered, converted, interval, complete}` by bucket, oldest first: one step's rate over time."""
-    dims = _stored_set(client, span, cohort.dimensions)
+    dims, value = stored_cohort(client, span, cohort)
     number = number_of(span.funnel, step)
     rows = client.query(
         f"""
@@ -121,7 +121,7 @@ def series(client: Client, span: Span, step: str, cohort: Cohort = EVERYONE, buc
             WHERE {_OF_SPAN} AND dims = {{dims:String}} AND value = {{value:String}} AND step IN ({{step:UInt8}}, {{step:UInt8}} + 1)
         ) WHERE at >= {{from:UInt32}} AND at < {{end:UInt32}} GROUP BY bucket ORDER BY bucket
         """,
-        {**span.parameters(), "bucket": bucket_minutes, "step": number, "dims": ",".join(dims), "value": _value(cohort, dims)},
+        {**span.parameters(), "bucket": bucket_minutes, "step": number, "dims": dims, "value": value},
     )
     curve = arrival.curve(client, span.funnel, span.run_id, span.from_minute, number + 1)
     return [
@@ -135,7 +135,7 @@ def series(client: Client, span: Span, step: str, cohort: Cohort = EVERYONE, buc
 
 def time_to_convert(client: Client, span: Span, step_to: str, cohort: Cohort = EVERYONE) -> dict[str, Any]:
     """`{count, median, p90, histogram: [[minutes, count]]}` from the step before to `step_to`, by minute of its trial."""
-    dims = _stored_set(client, span, cohort.dimensions)
+    dims, value = stored_cohort(client, span, cohort)
     rows = client.query(
         f"""
         SELECT toInt64(delay) AS wait, toInt64(sum(entered)) FROM funnel_minute
@@ -143,7 +143,7 @@ def time_to_convert(client: Client, span: Span, step_to: str, cohort: Cohort = E
           AND minute - delay >= {{from:UInt32}} AND minute - delay < {{end:UInt32}}
         GROUP BY wait ORDER BY wait
         """,
-        {**span.parameters(), "step": number_of(span.funnel, step_to), "dims": ",".join(dims), "value": _value(cohort, dims)},
+        {**span.parameters(), "step": number_of(span.funnel, step_to), "dims": dims, "value": value},
     )
     histogram = [list(row) for row in rows]
     total = np.cumsum([count for _, count in histogram])
@@ -244,15 +244,12 @@ def _find_set(client: Client, span: Span, by: Sequence[str]) -> tuple[str, ...] 
     return tuple(stored.scalar().split(",")) if len(stored) else None
 
 
-def _stored_set(client: Client, span: Span, by: Sequence[str]) -> tuple[str, ...]:
-    dims = _find_set(client, span, by)
-    if dims is None and by:
-        raise ValueError(f"{', '.join(by)} is not rolled up together")
-    return dims or ()
-
-
-def _value(cohort: Cohort, dims: Sequence[str]) -> str:
-    return SEPARATOR.join(cohort.values(name)[0] for name in dims)
+def stored_cohort(client: Client, span: Span, cohort: Cohort) -> tuple[str, str]:
+    """A cohort as the roll-ups write it: (dims, value). Raises ValueError where its dimensions are not rolled up together."""
+    dims = _find_set(client, span, cohort.dimensions)
+    if dims is None:
+        raise ValueError(f"{', '.join(cohort.dimensions)} is not rolled up together")
+    return ",".join(dims), SEPARATOR.join(cohort.values(name)[0] for name in dims)
 
 
 def number_of(funnel: FunnelDef, step: str) -> int:

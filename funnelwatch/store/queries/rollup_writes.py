@@ -94,6 +94,22 @@ def insert_events(client: Client, scope: Scope, version: int, sets: Sequence[Dim
     )
 
 
+def insert_endpoints(client: Client, scope: Scope, version: int) -> None:
+    """Fill `endpoint_minute` from the journey rows of `version`."""
+    client.command(
+        f"""
+        INSERT INTO endpoint_minute
+            (project_id, funnel_id, funnel_version, run_id, version, minute, step, name, endpoint, lag, events, latency, retention_days)
+        SELECT project_id, funnel_id, funnel_version, run_id, version, minute, step, name, endpoint,
+            least(greatest(intDiv(toUnixTimestamp64Milli(known_at), 60000) - minute, 0), {_MAX_LAG}) AS lag,
+            count(), quantilesDDState(0.01, 0.5, 0.95)(assumeNotNull(duration_ms)), max(retention_days)
+        FROM journey WHERE {OF_FUNNEL} AND version = {{version:UInt64}} AND multi = '' AND endpoint != ''
+        GROUP BY project_id, funnel_id, funnel_version, run_id, version, minute, step, name, endpoint, lag
+        """,
+        {**parameters(scope), "version": version},
+    )
+
+
 def commit(client: Client, scope: Scope, version: int) -> None:
     """Make `version` the one that counts for every minute of the scope, in one block: all of them or none."""
     minutes = list(range(scope.from_minute, scope.to_minute))

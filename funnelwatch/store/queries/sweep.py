@@ -10,7 +10,7 @@ from funnelwatch.store.client import Client
 from funnelwatch.store.queries.rollup_writes import version_of
 
 #: `journey` last: what follows from it goes first, so after a crash its rows still show what there is to sweep.
-_TABLES = ("event_minute", "funnel_minute", "journey")
+_TABLES = ("endpoint_minute", "event_minute", "funnel_minute", "journey")
 #: Minutes a statement: their versions travel in its parameters.
 _MINUTES = 5_000
 

@@ -25,6 +25,28 @@ ENGINE = ReplacingMergeTree(at)
 ORDER BY (project_id, run_id, name, version)
 SETTINGS index_granularity = 8192;
 
+CREATE TABLE endpoint_minute
+(
+    `project_id` UInt32,
+    `funnel_id` UInt32,
+    `funnel_version` UInt32,
+    `run_id` LowCardinality(String),
+    `version` UInt64,
+    `minute` UInt32 CODEC(Delta(4), ZSTD(1)),
+    `step` UInt8,
+    `name` LowCardinality(String),
+    `endpoint` LowCardinality(String),
+    `lag` UInt16,
+    `events` UInt32,
+    `latency` AggregateFunction(quantilesDD(0.01, 0.5, 0.95), Float64),
+    `retention_days` UInt16
+)
+ENGINE = MergeTree
+PARTITION BY (retention_days, intDiv(minute, 43200))
+ORDER BY (project_id, funnel_id, funnel_version, run_id, intDiv(minute, 60), endpoint, step, minute, version)
+TTL toDateTime(minute * 60) + toIntervalDay(retention_days)
+SETTINGS ttl_only_drop_parts = 1, index_granularity = 8192;
+
 CREATE VIEW event_counts
 (
     `at` DateTime,
@@ -287,6 +309,7 @@ CREATE TABLE journey
     `value` Decimal(18, 4),
     `units` UInt32,
     `duration_ms` Nullable(Float64),
+    `endpoint` LowCardinality(String),
     `device` LowCardinality(String),
     `os` LowCardinality(String),
     `os_version` LowCardinality(String),
