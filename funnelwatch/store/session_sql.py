@@ -158,7 +158,7 @@ WHERE p.at >= {{from:Int64}} AND p.at < {{to:Int64}} AND p.at >= since"""
             multiIf(NOT in_funnel, concat('#', message_id), {session}) AS session,
             {_ms("ts")} AS t, greatest({_ms("received_at")}, if(twin, twin_of.4, toInt64(0))) AS received,
             bitShiftLeft(toUInt64(t), 16) + cityHash64(message_id) % 65536 AS ord,
-            message_id, name, error_code, order_id, value, duration_ms, page_path, retention_days, {_ENDPOINT} AS endpoint,
+            message_id, name, error_code, order_id, value, duration_ms, page_path, retention_days, endpoint,
             toUInt32(arraySum(x -> greatest(x, 0), item_quantity)) AS units,
             CAST([{", ".join(_MULTI_VALUES[name] for name in self.multi)}], 'Array(Array(String))') AS vals,
             (name IN {{noteworthy:Array(String)}} OR duration_ms IS NOT NULL)
@@ -281,12 +281,6 @@ _POINT = """Tuple(step UInt8, name String, at Int64, known Int64, prev Int64, co
 _ARRIVAL = f"CAST((step, '', at, known, before, '', '', 0, 0, NULL, ''), '{_POINT}')"
 _MOMENT = f"""CAST((arrayCount(t -> t <= m.1, arrived), m.4, m.1, m.3, 0, m.5, if(m.4 = 'purchase' AND m.6 = '', m.2, m.6),
     m.7, m.8, m.9, m.11), '{_POINT}')"""
-#: What took the event's duration: a request's path with ids as "*", else a web vital's name.
-_ENDPOINT = r"""multiIf(
-    duration_ms IS NULL, '',
-    name IN ('http_error', 'resource_error'), substring(arrayStringConcat(arrayMap(
-        part -> if(match(part, '^\\d+$|\\d{4}|^[0-9a-fA-F-]{16,}$'), '*', part), splitByChar('/', path(JSONExtractString(properties, 'url')))), '/'), 1, 200),
-    name = 'web_vital', JSONExtractString(properties, 'metric'), '')"""
 #: Family 0 is the session as such: an array's element 0 is empty, so every event belongs to it.
 _BELONGS = "(empty({x}[family]) OR has({x}[family], multi_value))"
 #: Stands behind every list of a step's events: the step that was not reached.

@@ -182,6 +182,7 @@ CREATE TABLE events
     `stock_state` LowCardinality(String),
     `error_code` LowCardinality(String),
     `duration_ms` Nullable(Float64),
+    `endpoint` LowCardinality(String) DEFAULT multiIf(duration_ms IS NULL, '', (name IN ('http_error', 'resource_error')), substring(arrayStringConcat(arrayMap(part -> if(match(part, '^\\d+$|\\d{4}|^[0-9a-fA-F-]{16,}$'), '*', part), splitByChar('/', path(JSONExtractString(properties, 'url')))), '/'), 1, 200), name = 'web_vital', JSONExtractString(properties, 'metric'), ''),
     `item_sku` Array(String),
     `item_category` Array(LowCardinality(String)),
     `item_quantity` Array(Int32),
