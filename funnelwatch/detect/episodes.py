@@ -67,8 +67,7 @@ def book(state: Mapping[str, NDArray[Any]], minute: int, counts: Floats, phi: Fl
     if not running.any():
         return dict(state)
     sums = state["sums"] + np.where(running[:, None], counts, 0.0)
-    ratio = sums[:, ledger.HITS] / np.maximum(sums[:, ledger.EXPECTED], 1e-9)
-    ratio = np.where(state["direction"] < 0, np.minimum(ratio, 1 - RECOVERY_EFFECT), np.maximum(ratio, 1 + RECOVERY_EFFECT))
+    ratio = _trouble(sums[:, ledger.HITS] / np.maximum(sums[:, ledger.EXPECTED], 1e-9), state["direction"])
     back = np.where(running, recovery.evidence(state["back"], counts[:, ledger.HITS], counts[:, ledger.EXPECTED], ratio, phi), 0.0)
     since = np.where((back > 0) & (state["back"] > 0), state["back_since"], minute)
     return {**state, "sums": sums, "back": back, "back_since": since}
@@ -83,7 +82,8 @@ def update(rows: Rows, view: View) -> tuple[Rows, list[Anomaly]]:
     rows = _close(rows, state, closing, view.settled)
     newly = np.flatnonzero(view.named & (state["direction"] == 0) & (state["blind"] < view.settled))
     young = np.flatnonzero((state["direction"] != 0) & (view.minute - state["opened"] <= DATING_MINUTES))
-    fresh_sums = _date(rows, state, np.union1d(newly, young), newly, view)
+    fresh_sums, over = _date(rows, state, np.union1d(newly, young), newly, view)
+    rows = _close(rows, state, over, view.settled)
     anomalies = [
         _describe(state, int(row), fresh_sums.get(int(row), np.zeros(3)), view) for row in np.flatnonzero(state["direction"])
     ]
@@ -105,12 +105,17 @@ def _close(rows: Rows, state: Rows, closing: NDArray[np.int64], settled: int) ->
     return rows
 
 
-def _date(rows: Rows, state: Rows, dated: NDArray[np.int64], newly: NDArray[np.int64], view: View) -> dict[int, Floats]:
-    """Date (again) the onset of the given rows; open those of `newly` that are large enough. Returns unsettled sums by row."""
+def _date(
+    rows: Rows, state: Rows, dated: NDArray[np.int64], newly: NDArray[np.int64], view: View
+) -> tuple[dict[int, Floats], NDArray[np.int64]]:
+    """Date (again) the onset of the given rows; open those of `newly` that are large enough and not over.
+
+    Returns unsettled sums by row, and the rows that are over: hours of a fault that has ended weigh on slow series long after.
+    """
     running = np.flatnonzero(state["direction"])
     wanted = np.union1d(dated, running)
     if not len(wanted):
-        return {}
+        return {}, wanted
     laid, window = view.cast.laid.only(wanted), view.window
     pick = view.cast.pick[wanted]
     depth = max(len(window.minutes) - laid.pmf.shape[1] + 1, 1)
@@ -118,6 +123,7 @@ def _date(rows: Rows, state: Rows, dated: NDArray[np.int64], newly: NDArray[np.i
     counts = np.stack([seen.hits, seen.expected, seen.due_trials], axis=2)  # (rows, minutes, 3)
     unsettled = seen.minutes > view.settled
     opening = set(newly.tolist())
+    over = []
     for index, row in enumerate(wanted):
         if row not in dated:
             continue
@@ -129,12 +135,16 @@ def _date(rows: Rows, state: Rows, dated: NDArray[np.int64], newly: NDArray[np.i
         total = sums[found.position :].sum(axis=0)
         if row in opening and not _matters(total):
             continue
+        if row in opening and _is_over(sums[found.position :], direction, float(view.cast.phi[row])):
+            over.append(row)
+            continue
         if row in opening:
             state["direction"][row], state["opened"][row] = direction, view.minute
             state["log_p"][row], state["back"][row], state["back_since"][row] = 0.0, 0.0, view.settled
         state["onset"][row], state["low"][row], state["high"][row] = found.minute, found.low, found.high
         state["sums"][row] = total - counts[index][unsettled & (seen.minutes >= found.minute)].sum(axis=0)
-    return {int(row): counts[index][unsettled].sum(axis=0) for index, row in enumerate(wanted)}
+    fresh_sums = {int(row): counts[index][unsettled].sum(axis=0) for index, row in enumerate(wanted)}
+    return fresh_sums, np.array(over, dtype=np.int64)
 
 
 def _timeline(rows: Rows, row: int, minutes: NDArray[np.int64], counts: Floats) -> tuple[NDArray[np.int64], Floats]:
@@ -154,6 +164,19 @@ def _timeline(rows: Rows, row: int, minutes: NDArray[np.int64], counts: Floats) 
 def _matters(total: Floats) -> bool:
     hits, expected = total[ledger.HITS], total[ledger.EXPECTED]
     return bool(abs(hits - expected) >= max(MIN_HITS_OFF, MIN_EFFECT * expected))
+
+
+def _is_over(since: Floats, direction: int, phi: float) -> bool:
+    """Whether the trouble that began with the (N, 3) counts ended among them: the recovery test, from wherever it says most."""
+    hits, expected = np.cumsum(since[:, ledger.HITS]), np.cumsum(since[:, ledger.EXPECTED])
+    ratio = _trouble(hits / np.maximum(expected, 1e-9), np.asarray(direction))
+    nats = recovery.evidence(np.zeros(len(hits)), hits[-1] - hits, expected[-1] - expected, ratio, phi)
+    return bool(nats.max() >= recovery.RECOVERED_AT)
+
+
+def _trouble(ratio: Floats, direction: NDArray[Any]) -> Floats:
+    """Hits over expected during the trouble, taken for no smaller a trouble than RECOVERY_EFFECT."""
+    return np.where(direction < 0, np.minimum(ratio, 1 - RECOVERY_EFFECT), np.maximum(ratio, 1 + RECOVERY_EFFECT))
 
 
 def _describe(state: Rows, row: int, unsettled: Floats, view: View) -> Anomaly:

@@ -33,6 +33,8 @@ ALL_EXPLAINED = 0.95
 MOSTLY = 0.6
 #: Siblings this many standard deviations off fall with the child, so the parent is the answer (3.0: 0.69 on RS, none: 0.60).
 SIBLING_Z = 3.0
+#: A value that this share of the shoppers have tells nobody where to look.
+NEARLY_ALL = 0.97
 #: Nats for a restriction as such, whatever its value: 1.5 names a cohort in 6 of 50 draws with nothing broken, 2.5 in 3.
 CHOICE = 2.5
 #: Of dimensions that say the same these are named last, for a hair's breadth of nats: people act on a campaign, not on its medium.
@@ -133,7 +135,8 @@ def _short_values(table: LeafTable, board: _Board, axis: int, sign: float) -> ND
         np.bincount(table.values[:, axis], board.expected, size) - np.bincount(table.values[:, axis], board.observed, size)
     )
     order = np.argsort(-deficit)[:MAX_VALUES]
-    named = np.array([bool(label) for label in table.labels[axis]])
+    share = np.bincount(table.values[:, axis], board.trials, size) / max(float(board.trials.sum()), 1.0)
+    named = np.array([bool(label) for label in table.labels[axis]]) & (share < NEARLY_ALL)
     kept: NDArray[np.int64] = order[(deficit[order] > 0) & named[order]]
     return kept
 

@@ -108,9 +108,10 @@ def _forecast(hours: NDArray[np.int64], values: Floats, start: int) -> tuple[Flo
     import pandas as pd  # prophet and pandas take seconds to import; only scheduled fits come here
 
     logging.getLogger("prophet.plot").setLevel(logging.CRITICAL)  # tells at import that plotly is missing
+    from cmdstanpy.utils import get_logger
     from prophet import Prophet
 
-    logging.getLogger("cmdstanpy").setLevel(logging.WARNING)  # tells every chain's start and end; its own import resets the level
+    get_logger().setLevel(logging.WARNING)  # tells every chain's start and end; its first use would reset the level
     # the predictive interval by simulated trends, few: its edges are used as a standard deviation only
     model = Prophet(
         growth="flat", daily_seasonality=6, weekly_seasonality=3, yearly_seasonality=False, interval_width=WIDTH, uncertainty_samples=200
