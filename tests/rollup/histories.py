@@ -72,7 +72,7 @@ def an_event(dice: random.Random, project_id: int, visitor: str, message_id: str
         error_code="declined" if name == "payment_failed" else "",
         value=Decimal(dice.randrange(1, 9999)) / 100 if name in ("purchase", "refund") and dice.random() < 0.9 else None,
         order_id=f"{visitor}-{dice.randrange(3)}" if name == "purchase" and dice.random() < 0.9 else "",
-        items=tuple(Item(sku=sku, category={"red": "hats", "blue": "mugs"}.get(sku, ""), quantity=2) for sku in skus),
+        items=tuple(Item(sku=sku, category={"red": "hats", "blue": "mugs"}.get(sku, ""), quantity=dice.choice([1, 2, 3, -1])) for sku in skus),
         duration_ms=12.5 if name == "search" and dice.random() < 0.5 else None,
     )  # fmt: skip
 
@@ -91,7 +91,7 @@ def stored(store: Client, funnel: FunnelDef, run_id: str = "") -> Counter[Point]
     rows = store.query(
         f"""
         SELECT visitor_id, multi, multi_value, step, name, toUnixTimestamp64Milli(at), toUnixTimestamp64Milli(known_at),
-            toUnixTimestamp64Milli(prev_at), order_id, error_code, value, {", ".join(names)}
+            toUnixTimestamp64Milli(prev_at), order_id, error_code, value, units, {", ".join(names)}
         FROM journey
         WHERE project_id = {{project:UInt32}} AND run_id = {{run:String}}
           AND (minute, version) IN (
@@ -100,7 +100,7 @@ def stored(store: Client, funnel: FunnelDef, run_id: str = "") -> Counter[Point]
         """,
         {"project": funnel.project_id, "run": run_id},
     )
-    return Counter(Point(*row[:11], dims=tuple(sorted(zip(names, row[11:], strict=True)))) for row in rows)
+    return Counter(Point(*row[:12], dims=tuple(sorted(zip(names, row[12:], strict=True)))) for row in rows)
 
 
 def insert_twice(store: Client, history: list[Event], seed: int) -> None:

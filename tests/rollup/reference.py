@@ -29,6 +29,7 @@ class Point:
     order_id: str = ""
     error_code: str = ""
     value: Decimal = Decimal(0)
+    units: int = 0
     dims: tuple[tuple[str, str], ...] = field(default=())
 
 
@@ -125,7 +126,7 @@ def walk(
         dims = dimensions(session, at, first_seen.get(visitor), visitor)
         order = "" if event is None else event.message_id if event.name == "purchase" and not event.order_id else event.order_id
         return Point(told, multi, value, step, name, at, known, prev, order, event.error_code if event else "",
-                     (event.value or Decimal(0)) if event else Decimal(0), dims)  # fmt: skip
+                     (event.value or Decimal(0)) if event else Decimal(0), sum(max(item.quantity, 0) for item in event.items) if event else 0, dims)  # fmt: skip
 
     reached: dict[int, list[int]] = {}
     for entry in entries:

@@ -78,7 +78,7 @@ def test_arrivals_by_minute_lag_delay_and_cohort_equal_the_reference(
     assert Counter({(row[0], row[1:5]): row[5] for row in rows}) == want
 
 
-def test_events_orders_and_revenue_by_cohort_equal_the_reference(
+def test_events_orders_units_and_revenue_by_cohort_equal_the_reference(
     store: Client, shop: tuple[FunnelDef, list[Event]], points: Counter[Point]
 ) -> None:
     funnel, _ = shop
@@ -86,7 +86,7 @@ def test_events_orders_and_revenue_by_cohort_equal_the_reference(
     for dims in ((), ("device",), ("os", "browser"), ("sku",), ("category",), ("variant",)):
         rows = store.query(
             """
-            SELECT value, name, step, minute, error_code, currency, sum(events), sum(orders), sum(revenue) FROM event_minute
+            SELECT value, name, step, minute, error_code, currency, sum(events), sum(orders), sum(revenue), sum(units) FROM event_minute
             WHERE project_id = {p:UInt32} AND dims = {d:String} GROUP BY value, name, step, minute, error_code, currency
             """,
             {"p": funnel.project_id, "d": ",".join(dims)},
@@ -98,9 +98,12 @@ def test_events_orders_and_revenue_by_cohort_equal_the_reference(
         orders = cohort_counts(Counter({p: 1 for p in moments if p.name == "purchase"}), dims, key)
         assert {k: v[1] for k, v in got.items() if v[1]} == {(value, *rest): n for (value, rest), n in orders.items()}
         revenue: Counter[Any] = Counter()
-        for point in moments:
+        units: Counter[Any] = Counter()
+        for point, times in moments.items():
             for found in cohort_counts(Counter({point: 1}), dims, key):
-                revenue[found] += point.value
+                revenue[found] += times * point.value
+                units[found] += times * point.units
+        assert {k: v[3] for k, v in got.items() if v[3]} == {(v, *rest): n for (v, rest), n in units.items() if n}
         assert {k: v[2] for k, v in got.items() if v[2]} == {(v, *rest): n for (v, rest), n in revenue.items() if n}
 
 

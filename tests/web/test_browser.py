@@ -77,6 +77,22 @@ def test_no_page_scrolls_sideways_on_a_phone_or_breaks_its_policy(open_page: Cal
         assert len(ids) == len(set(ids)), path
 
 
+def test_the_preview_of_a_funnel_follows_the_form(open_page: Callable[..., Page]) -> None:
+    page = open_page("/p/loomlane/settings/funnels/storefront/")
+    page.wait_for_selector("#preview:has-text('No events to count yet')")
+    page.evaluate("window.sameDocument = true")
+    page.fill("[name=window_minutes]", "0")
+    page.keyboard.press("Tab")
+    page.wait_for_selector("#preview:has-text('The window is 1 to 10,080 minutes')")
+    assert page.evaluate("window.sameDocument") is True
+    page.fill("[name=window_minutes]", "30")
+    page.keyboard.press("Enter")  # a preview, not the first row's button
+    page.wait_for_selector("#preview:has-text('No events to count yet')")
+    assert page.input_value("[name=window_minutes]") == "30"
+    assert page.locator(".edit__row").count() == 7
+    assert page.complaints == []  # type: ignore[attr-defined]
+
+
 def test_the_chart_is_drawn_and_switches_to_everyone_else(open_page: Callable[..., Page], incident: Incident) -> None:
     page = open_page(f"/incidents/{incident.pk}/", viewport={"width": 1440, "height": 900})
     page.wait_for_selector("#mainchart canvas")

@@ -58,6 +58,11 @@ def test_the_form_shows_the_watched_version_and_saving_makes_the_next_one(alice:
     assert AuditRow.objects.get().data == {"version": 2, "steps": ["look", "buy"]}
 
 
+def test_the_funnel_page_leads_to_the_form(alice: Client, bob: Client, shop: Project, visits: None) -> None:
+    for client, word in ((alice, "Edit"), (bob, "Definition")):
+        assert f'<a class="link" href="{PAGE}">{word}</a>' in client.get("/p/loomlane/funnel/").content.decode()
+
+
 def test_an_older_version_is_kept_and_can_be_opened_and_watched_again(alice: Client, shop: Project) -> None:
     old = Funnel.objects.get().steps
     send(alice, "save")
