@@ -3,7 +3,8 @@
 S = series, W = minutes of the window (last column the newest closed minute), H = hours of history, D = delay bins (minutes).
 """
 
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -35,6 +36,19 @@ class SeriesKey:
     def step(self) -> str:
         """`from->to` as incidents carry it; one name where there is no second."""
         return f"{self.step_from}->{self.step_to}" if self.step_to else self.step_from
+
+
+_positions: deque[tuple[tuple[SeriesKey, ...], Mapping[SeriesKey, int]]] = deque(maxlen=8)
+
+
+def positions(keys: tuple[SeriesKey, ...]) -> Mapping[SeriesKey, int]:
+    """The row of each key. Remembered for the last few tuples asked about: thousands of keys are looked up every minute."""
+    for known, rows in list(_positions):
+        if known is keys:
+            return rows
+    rows = {key: row for row, key in enumerate(keys)}
+    _positions.append((keys, rows))
+    return rows
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from funnelwatch.core.series import Floats, SeriesHistory, SeriesKey
+from funnelwatch.core.series import Floats, SeriesHistory, SeriesKey, positions
 from funnelwatch.core.stats.shrink import prior_strength, shrink
 from funnelwatch.detect import delays, dispersion, level, season, tree
 from funnelwatch.detect.pack import keys_from_json, keys_to_json, pack, unpack
@@ -71,7 +71,7 @@ class Baseline:
 
     def rows(self, keys: tuple[SeriesKey, ...]) -> NDArray[np.int64]:
         """Row to judge each key by: its own, else the nearest ancestor's; -1 for none (and for new volumes: a share is not known)."""
-        known = {key: index for index, key in enumerate(self.keys)}
+        known = positions(self.keys)
         found = np.full(len(keys), -1, dtype=np.int64)
         for index, key in enumerate(keys):
             row = known.get(key, -1)

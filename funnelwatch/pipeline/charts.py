@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from funnelwatch.core.cohort import EVERYONE, Cohort
-from funnelwatch.core.series import Floats, SeriesKey, SeriesWindow
+from funnelwatch.core.series import Floats, SeriesKey, SeriesWindow, positions
 from funnelwatch.core.signals import Anomaly
 from funnelwatch.detect.baseline import Baseline
 from funnelwatch.detect.expect import expect
@@ -93,7 +93,7 @@ def present(anomalies: Sequence[Anomaly], window: SeriesWindow, baseline: Baseli
     Judged over the last minutes that together would show its effect at 3 standard deviations: a group that fell by a fifth
     needs 225 expected hits, one that fell to nothing 9. Kept while the window holds fewer, or is unknown.
     """
-    row_of = {key: row for row, key in enumerate(window.keys)}
+    row_of = positions(window.keys)
     rows = [row_of[anomaly.key] for anomaly in anomalies if anomaly.key in row_of]
     if not rows:
         return list(anomalies)
@@ -119,7 +119,7 @@ def _counts(key: SeriesKey, window: SeriesWindow, baseline: Baseline) -> Counts 
 
 def counts_of(keys: Sequence[SeriesKey], window: SeriesWindow, baseline: Baseline) -> list[Counts | None]:
     """The counts of several series at once: looking thousands of keys up for each of them took seconds a tick."""
-    row_of = {key: row for row, key in enumerate(window.keys)}
+    row_of = positions(window.keys)
     found = [key for key in keys if key in row_of]
     if not found:
         return [None] * len(keys)
