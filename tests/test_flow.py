@@ -1,6 +1,5 @@
 """The story of the product, end to end: SDK-shaped events over HTTP in; one incident, one message, one page out. And the quiet twin."""
 
-import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,9 +10,6 @@ from playwright.sync_api import sync_playwright
 
 from tests import story
 from tests.platform import processes
-
-#: Ticks over this shop are slower than the story's clock on a small machine, so it is asked for by name until they are not.
-pytestmark = pytest.mark.skipif("FUNNELWATCH_STORY" not in os.environ, reason="about ten minutes; run with FUNNELWATCH_STORY=1")
 
 #: The fault begins in the seventh minute; by the sixteenth it has been found, told and worked out.
 MINUTES = 16

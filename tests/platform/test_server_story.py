@@ -1,11 +1,8 @@
 """The same story across real processes: web, worker and beat with PostgreSQL and Redis, ClickHouse over its native protocol."""
 
 import json
-import os
 import shutil
 from pathlib import Path
-
-import pytest
 
 from tests import story
 from tests.platform import processes
@@ -13,7 +10,6 @@ from tests.platform.deployment import deployment
 from tests.platform.services import clickhouse, free_port
 
 MINUTES = 16
-pytestmark = pytest.mark.skipif("FUNNELWATCH_STORY" not in os.environ, reason="about ten minutes; run with FUNNELWATCH_STORY=1")
 
 #: The shop of the copied history: its number, zone, currency and the salt of its pseudonyms, so that visitors stay who they were.
 TAKE_OVER = """
