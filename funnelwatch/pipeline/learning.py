@@ -12,7 +12,7 @@ from funnelwatch.detect.detectors.prophet_band import Bands
 from funnelwatch.incidents.models import Incident
 from funnelwatch.pipeline import process
 from funnelwatch.pipeline.funnels import UNSEEN_DAYS, Watched, watched_funnels
-from funnelwatch.pipeline.rolling import roll_up_new
+from funnelwatch.pipeline.rolling import fill_history, roll_up_new
 from funnelwatch.projects.models import Project
 from funnelwatch.rollup import prune
 from funnelwatch.store.client import Client
@@ -39,6 +39,9 @@ def learn_baselines(project_id: int, bands: bool = True) -> int:
     roll_up_new(client, project)
     watched = live_funnels(client, project, now)
     for funnel in watched:
+        if bands:  # not in a tick: a month of a large shop takes minutes
+            minute = clock.to_minute(now)
+            fill_history(client, funnel.collected, minute - LEARN_DAYS * 1_440, minute)
         learn(client, project, funnel.collected, "", now, bands)
     prune(client, project.pk)
     return len(watched)

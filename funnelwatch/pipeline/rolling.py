@@ -1,11 +1,12 @@
 """Keep the live roll-ups true: whatever minutes new events touched, late ones too."""
 
 from funnelwatch.core import clock
+from funnelwatch.core.funnel import FunnelDef
 from funnelwatch.pipeline.funnels import UNSEEN_DAYS, watched_funnels
 from funnelwatch.projects.models import Project
 from funnelwatch.rollup import Mark, dirty_minutes, ranges, roll_up
 from funnelwatch.store.client import Client
-from funnelwatch.store.queries import states
+from funnelwatch.store.queries import rollups, states
 
 VERSION = 1
 #: Ranges of touched minutes nearer than this are rolled up as one: a statement costs more than ten quiet minutes.
@@ -31,6 +32,17 @@ def roll_up_new(client: Client, project: Project) -> int:
             roll_up(client, watched.collected, "", first, end)
     states.save(client, project.pk, "", "rolled_up", VERSION, now_ms, b"%d %d" % dirty.mark)
     return len(dirty.minutes)
+
+
+def fill_history(client: Client, funnel: FunnelDef, from_minute: int, to_minute: int) -> int:
+    """Roll up for a new definition what was rolled up before it; returns the minutes that were missing, 0 once it is done.
+
+    Stopped half-way it goes on with what is left. Raises StoreError, StoreUnavailable.
+    """
+    minutes = rollups.missing(client, funnel, from_minute, to_minute)
+    for first, end in _joined(ranges(minutes)):
+        roll_up(client, funnel, "", first, end)
+    return len(minutes)
 
 
 def _joined(spans: list[tuple[int, int]]) -> list[tuple[int, int]]:

@@ -19,10 +19,11 @@ from funnelwatch.core.cohort import EVERYONE
 from funnelwatch.core.events import Event
 from funnelwatch.core.funnel import FunnelDef
 from funnelwatch.core.series import SeriesKey
+from funnelwatch.pipeline.rolling import fill_history
 from funnelwatch.rollup import DEFAULT_SETS, Mark, dirty_minutes, ranges, roll_up
 from funnelwatch.store.client import Client
 from funnelwatch.store.queries import events as event_queries
-from funnelwatch.store.queries import journey, rollup_writes, rollups
+from funnelwatch.store.queries import funnels, journey, rollup_writes, rollups
 from funnelwatch.store.scope import Scope
 from tests.rollup.histories import (
     FIRST,
@@ -151,3 +152,17 @@ def test_late_events_change_exactly_the_minutes_named_dirty(store: Client, seed:
     changed = {point.at // MINUTE for point in (after - before) | (before - after)}
     assert changed <= set(touched)
     assert len(touched) < len({e.ts // MINUTE for e in history})
+
+
+def test_a_new_version_is_rolled_up_over_what_the_old_one_was(store: Client) -> None:
+    funnel = a_funnel(next(ids))
+    history = a_history(funnel.project_id, seed=3, visitors=40)
+    insert_twice(store, history, 3)
+    roll_up(store, funnel, "", FIRST, LAST)
+    shorter = replace(funnel, version=2, steps=(funnel.steps[0], funnel.steps[3]))
+    roll_up(store, shorter, "", LAST - 30, LAST)  # it was saved half an hour ago
+    assert fill_history(store, shorter, FIRST, LAST) == LAST - FIRST - 30
+    assert fill_history(store, shorter, FIRST, LAST) == 0
+    span = funnels.Span(shorter, FIRST, LAST, LAST + 10_000)
+    want = Counter(p.step for p in expected(store, history, shorter).elements() if not p.name and not p.multi)
+    assert [step.entered for step in funnels.counts(store, span)] == [want[1], want[2]]

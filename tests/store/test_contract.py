@@ -5,7 +5,7 @@ import inspect
 import pkgutil
 import tempfile
 from collections.abc import Callable
-from dataclasses import asdict, is_dataclass
+from dataclasses import asdict, is_dataclass, replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -224,7 +224,7 @@ QUESTIONS: dict[str, tuple[tuple[Callable[..., Any], ...], Callable[[Client], An
     "size": ((journey.size,), lambda c: journey.size(c, Scope(FUNNEL, "", MINUTE, MINUTE + 120))),
     "export": ((export.days, export.write), write_and_read_parquet),
     "latency": ((latency.by_step, latency.by_endpoint, funnels.stored_cohort), lambda c: (latency.by_step(c, SPAN, PHONES), latency.by_endpoint(c, SPAN))),
-    "versions": ((rollups.versions,), lambda c: rollups.versions(c, PROJECT, MINUTE, MINUTE + 180)),
+    "versions": ((rollups.versions, rollups.missing), lambda c: (rollups.versions(c, PROJECT, MINUTE, MINUTE + 180), rollups.missing(c, replace(FUNNEL, version=99), MINUTE, MINUTE + 180))),
     "window": ((rollups.window,), lambda c: rollups.window(c, FUNNEL, "", MINUTE + 119, 120)),
     "history": ((rollups.history,), lambda c: rollups.history(c, FUNNEL, "", MINUTE // 60, MINUTE // 60 + 3, [(MINUTE, MINUTE + 59, PHONES)])),
     "increments": ((rollups.increments,), lambda c: by_series(rollups.increments(c, FUNNEL, "", MINUTE, MINUTE + 120))),

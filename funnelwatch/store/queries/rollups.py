@@ -117,6 +117,22 @@ def versions(client: Client, project_id: int, from_minute: int, to_minute: int) 
     return [(int(funnel), int(version)) for funnel, version in rows]
 
 
+def missing(client: Client, funnel: FunnelDef, from_minute: int, to_minute: int) -> list[int]:
+    """Minutes of [from_minute, to_minute) that were rolled up live for another funnel or version of the project and not for this one."""
+    rows = client.query(
+        """
+        SELECT DISTINCT minute FROM rollup_minutes
+        WHERE project_id = {project:UInt32} AND run_id = '' AND minute >= {from:UInt32} AND minute < {to:UInt32} AND minute NOT IN (
+            SELECT minute FROM rollup_minutes
+            WHERE project_id = {project:UInt32} AND funnel_id = {funnel:UInt32} AND funnel_version = {funnel_version:UInt32} AND run_id = ''
+              AND minute >= {from:UInt32} AND minute < {to:UInt32})
+        ORDER BY minute
+        """,
+        parameters(Scope(funnel, "", from_minute, to_minute)),
+    )
+    return [int(minute) for minute in rows.columns[0]]
+
+
 def _conversions(
     client: Client, scope: Scope, as_of: int | None, rows: SeriesRows, keys: Sequence[SeriesKey]
 ) -> tuple[Floats, Floats]:
