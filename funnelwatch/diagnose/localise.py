@@ -31,6 +31,8 @@ WIDER_COST = 6.0
 ALL_EXPLAINED = 0.95
 #: Share of the change that makes the flagged cohort the answer while counts are too few for a search.
 MOSTLY = 0.6
+#: ... and if its share of the shoppers is at most this part of its share of the change.
+CONCENTRATED = 0.9
 #: Siblings this many standard deviations off fall with the child, so the parent is the answer (3.0: 0.69 on RS, none: 0.60).
 SIBLING_Z = 3.0
 #: A value that this share of the shoppers have tells nobody where to look.
@@ -87,7 +89,7 @@ def locate(
     """The cohort that best explains the change at a step, and the path to it from everyone.
 
     `direction` "down" looks for missing conversions, "up" for a surplus (error counts). Where no restriction beats its own
-    penalty, `flagged` (the cohort in whose series the change was seen) stands if it holds most of the change, else everyone.
+    penalty, `flagged` (the cohort in whose series the change was seen) stands if it holds most of the change and more than its share, else everyone.
     """
     board = _board(table)
     whole = _located(board, np.ones(len(board.observed), dtype=bool), EVERYONE, 0.0)
@@ -95,7 +97,8 @@ def locate(
     candidates = list(_search(table, board, sign))
     if not candidates:
         seen = _located(board, table.mask(flagged), flagged, 0.0)
-        return (seen, (whole, seen)) if flagged.entries and seen.explained >= MOSTLY else (whole, (whole,))
+        apart = seen.trials <= CONCENTRATED * seen.explained * whole.trials  # else the others fell alike
+        return (seen, (whole, seen)) if seen.explained >= MOSTLY and apart else (whole, (whole,))
     best = _widen(table, board, max(candidates, key=lambda located: located.score), sign)
     best = _simplify(table, board, best, sign)
     return best, _path(table, board, best)

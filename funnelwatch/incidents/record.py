@@ -11,6 +11,7 @@ from typing import Any
 from django.db import transaction
 from django.db.models import Q
 
+from funnelwatch.core import clock
 from funnelwatch.core.diagnosis import Finding
 from funnelwatch.core.series import SeriesKey
 from funnelwatch.incidents import deliveries, describe, matching, words
@@ -50,6 +51,8 @@ def observe(
             incident = _match(known, group[0])
             if incident in touched:
                 continue  # a lesser trace of what a larger group has just described
+            if incident is not None and _is_leftover(incident, group[0]):
+                continue
             if incident is None:
                 incident = _open(project, run_id, group, at, notify)
                 known.append(incident)
@@ -58,6 +61,14 @@ def observe(
             touched.append(incident)
         _merge(touched, known, at)
     return touched
+
+
+def _is_leftover(incident: Incident, finding: Finding) -> bool:
+    """Whether what we have found over lingers in a series too small to show it. A relapse begins anew."""
+    if incident.status != "resolved" or finding.anomaly.onset_interval[1] >= clock.to_minute(incident.last_seen_at):
+        return False
+    said = incident.timeline.filter(kind="resolved").last()
+    return said is not None and said.actor == SYSTEM
 
 
 def still(project: Project, run_id: str, keys: Iterable[SeriesKey], at: datetime) -> list[Incident]:
