@@ -112,7 +112,7 @@ def present(anomalies: Sequence[Anomaly], window: SeriesWindow, baseline: Baseli
 
 
 def _is_present(effect: float, hits: Floats, expected: Floats, phi: float) -> bool:
-    ratio = float(np.clip(1.0 + effect, 0.05, 20.0))
+    ratio = max(1.0 + effect, 0.05)
     nats = (hits * np.log(ratio) + expected * (1.0 - ratio)) / phi  # for the anomaly, against normal (Poisson)
     return bool(np.cumsum(nats[::-1]).min(initial=0.0) > -np.log(BACK_ODDS))
 
