@@ -20,7 +20,6 @@ LEAD = 150
 #: Fewer trials than this in a rolling sum make no rate worth drawing.
 MIN_TRIALS = 5.0
 Z95 = 1.96
-BACK_ODDS = 100.0
 
 Counts = tuple[Floats, Floats, Floats, Floats]  # trials due, hits, expected, variance
 
@@ -86,35 +85,6 @@ def sigmas(keys: list[SeriesKey], window: SeriesWindow, baseline: Baseline, minu
         _, hits, expected, variance = (array[-minutes:].sum() for array in counts)
         found.append(float((hits - expected) / np.sqrt(max(variance, 1e-9))))
     return found
-
-
-def present(anomalies: Sequence[Anomaly], window: SeriesWindow, baseline: Baseline) -> list[Anomaly]:
-    """Those whose newest minutes still look like the anomaly rather than like normal, or say nothing.
-
-    Over: the last minutes, however many, are BACK_ODDS times likelier if all is normal. A group that fell by a fifth has to show
-    about 220 expected hits for that, one that fell by four fifths 6.
-    """
-    row_of = positions(window.keys)
-    rows = [row_of[anomaly.key] for anomaly in anomalies if anomaly.key in row_of]
-    if not rows:
-        return list(anomalies)
-    part = SeriesWindow(tuple(window.keys[row] for row in rows), window.minutes, window.trials[rows], window.hits[rows])
-    seen = expect(baseline, part)
-    phi = baseline.phi[baseline.rows(part.keys)]
-    row_of_part = {key: row for row, key in enumerate(part.keys)}
-    kept = []
-    for anomaly in anomalies:
-        row = row_of_part.get(anomaly.key)
-        since = window.minutes >= anomaly.onset
-        if row is None or _is_present(anomaly.effect, seen.hits[row, since], seen.expected[row, since], float(phi[row])):
-            kept.append(anomaly)
-    return kept
-
-
-def _is_present(effect: float, hits: Floats, expected: Floats, phi: float) -> bool:
-    ratio = max(1.0 + effect, 0.05)
-    nats = (hits * np.log(ratio) + expected * (1.0 - ratio)) / phi  # for the anomaly, against normal (Poisson)
-    return bool(np.cumsum(nats[::-1]).min(initial=0.0) > -np.log(BACK_ODDS))
 
 
 def _counts(key: SeriesKey, window: SeriesWindow, baseline: Baseline) -> Counts | None:

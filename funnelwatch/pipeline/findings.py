@@ -19,7 +19,7 @@ from funnelwatch.diagnose.impact import Loss
 from funnelwatch.diagnose.localise import LEAST_MISSES
 from funnelwatch.diagnose.run import Material, diagnose
 from funnelwatch.incidents.matching import disjoint
-from funnelwatch.pipeline import charts
+from funnelwatch.pipeline import charts, presence
 from funnelwatch.pipeline.funnels import Watched
 from funnelwatch.projects.models import Project
 from funnelwatch.store.client import Client
@@ -108,7 +108,7 @@ def _is_old_news(
     if any(f.diagnosis.cohort == diagnosis.cohort and f.anomaly.key.step == named.key.step for f in findings):
         return True
     own = replace(named, key=replace(named.key, cohort=diagnosis.cohort))
-    return not charts.present([own], window, baseline)
+    return not presence.present([own], window, baseline)
 
 
 def _weight(anomaly: Anomaly) -> tuple[bool, float]:
