@@ -110,7 +110,7 @@ app.conf.update(
 @task_revoked.connect
 def _report_expired(request=None, expired: bool = False, **_: object) -> None:
     if expired:
-        logger.warning("%s was not started in time and is skipped: the workers are behind", request.name if request else "a task")
+        logger.warning("%s was not started in time and is skipped: the workers are behind", getattr(request, "name", None) or getattr(request, "task", "a task"))
 
 
 @contextmanager

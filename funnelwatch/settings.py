@@ -169,7 +169,8 @@ if EMBEDDED:
 else:
     CLICKHOUSE_URL = _secret("CLICKHOUSE_URL")
     CELERY_BROKER_URL = _secret("CELERY_BROKER_URL")
-    DATABASES = {"default": dj_database_url.parse(_secret("DATABASE_URL"), conn_max_age=60, conn_health_checks=True)}
+    # A connection a request: under ASGI each has a thread of its own, and what is kept open there nobody uses again.
+    DATABASES = {"default": dj_database_url.parse(_secret("DATABASE_URL"), conn_max_age=0)}
 
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 AUTH_PASSWORD_VALIDATORS = [

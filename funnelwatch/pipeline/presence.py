@@ -1,6 +1,8 @@
 """Which anomalies are still there: those of a fault that is over go out one by one, the smallest series last."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
 
 import numpy as np
 
@@ -15,6 +17,19 @@ from funnelwatch.detect.expect import expect
 BACK_ODDS = 100.0
 #: A series speaks for the anomaly when its last minutes are e times likelier with it.
 SPEAKING_MINUTES, SPEAKING_NATS = 20, 1.0
+#: What has been gone for this long is over, and comes back only by speaking up as clearly as it went.
+GONE_MINUTES = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """`off`: all series that were off since all was well. `gone`: of those still open, since which minute they are not present."""
+
+    off: frozenset[SeriesKey]
+    gone: Mapping[SeriesKey, int]
+
+
+NOTHING = Memory(frozenset(), MappingProxyType({}))
 
 
 def present(anomalies: Sequence[Anomaly], window: SeriesWindow, baseline: Baseline) -> list[Anomaly]:
@@ -22,43 +37,49 @@ def present(anomalies: Sequence[Anomaly], window: SeriesWindow, baseline: Baseli
     return [anomaly for anomaly, _ in _judged(anomalies, window, baseline)]
 
 
-def standing(anomalies: Sequence[Anomaly], seen: Iterable[SeriesKey], window: SeriesWindow, baseline: Baseline) -> list[Anomaly]:
-    """Those that are present, but for parts of a group that is back which themselves have nothing to say.
-
-    `seen`: all series that were off since the first of them was.
-    """
+def standing(
+    anomalies: Sequence[Anomaly], memory: Memory, window: SeriesWindow, baseline: Baseline
+) -> tuple[list[Anomaly], Memory]:
+    """Those that are present, but for what has been gone for a while and for parts of a group that is back, where these have
+    nothing to say; and what to remember for the next minute."""
+    minute = int(window.minutes[-1])
     judged = _judged(anomalies, window, baseline)
     running = {anomaly.key for anomaly, _ in judged}
     back: dict[tuple[str, ...], list[Cohort]] = {}
-    for key in seen:
-        if key not in running:
-            back.setdefault(_series(key), []).append(key.cohort)
-    return [
-        anomaly for anomaly, speaks in judged
-        if speaks or not any(wider.contains(anomaly.key.cohort) for wider in back.get(_series(anomaly.key), ()))
-    ]  # fmt: skip
+    for key in memory.off - running:
+        back.setdefault(_series(key), []).append(key.cohort)
+    standing = []
+    for anomaly, nats in judged:
+        long_gone = minute - memory.gone.get(anomaly.key, minute) >= GONE_MINUTES
+        part = any(wider.contains(anomaly.key.cohort) for wider in back.get(_series(anomaly.key), ()))
+        if nats > (np.log(BACK_ODDS) if long_gone else SPEAKING_NATS if part else -np.inf):
+            standing.append(anomaly)
+    there = {anomaly.key for anomaly in standing}
+    gone = {anomaly.key: memory.gone.get(anomaly.key, minute) for anomaly in anomalies if anomaly.key not in there}
+    off = memory.off | {anomaly.key for anomaly in anomalies} if anomalies else frozenset()
+    return standing, Memory(off, gone)
 
 
-def _judged(anomalies: Sequence[Anomaly], window: SeriesWindow, baseline: Baseline) -> list[tuple[Anomaly, bool]]:
-    """Each anomaly that is not over, and whether its last minutes speak for it."""
+def _judged(anomalies: Sequence[Anomaly], window: SeriesWindow, baseline: Baseline) -> list[tuple[Anomaly, float]]:
+    """Each anomaly that is not over, and how much its last minutes speak for it: nats, infinite where its series is unknown."""
     row_of = positions(window.keys)
     rows = [row_of[anomaly.key] for anomaly in anomalies if anomaly.key in row_of]
     if not rows:
-        return [(anomaly, True) for anomaly in anomalies]
+        return [(anomaly, np.inf) for anomaly in anomalies]
     part = SeriesWindow(tuple(window.keys[row] for row in rows), window.minutes, window.trials[rows], window.hits[rows])
     seen = expect(baseline, part)
     phi = baseline.phi[baseline.rows(part.keys)]
     at = {key: row for row, key in enumerate(part.keys)}
-    kept = []
+    kept: list[tuple[Anomaly, float]] = []
     for anomaly in anomalies:
         row = at.get(anomaly.key)
         if row is None:
-            kept.append((anomaly, True))
+            kept.append((anomaly, np.inf))
             continue
         since = window.minutes >= anomaly.onset
         nats = _nats(anomaly.effect, seen.hits[row, since], seen.expected[row, since]) / float(phi[row])
         if np.cumsum(nats[::-1]).min(initial=0.0) > -np.log(BACK_ODDS):
-            kept.append((anomaly, bool(nats[-SPEAKING_MINUTES:].sum() > SPEAKING_NATS)))
+            kept.append((anomaly, float(nats[-SPEAKING_MINUTES:].sum())))
     return kept
 
 

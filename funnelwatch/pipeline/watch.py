@@ -8,7 +8,7 @@ from django.db import transaction
 
 from funnelwatch.alert.deliver import deliver_due
 from funnelwatch.core import clock
-from funnelwatch.core.series import SeriesKey, SeriesWindow
+from funnelwatch.core.series import SeriesWindow
 from funnelwatch.core.signals import Anomaly
 from funnelwatch.detect.baseline import Baseline
 from funnelwatch.detect.detectors.prophet_band import Bands
@@ -44,7 +44,7 @@ class Watch:
     saved_at: int | None = None  # when the state was stored, epoch ms
     bands: Bands = field(default_factory=dict)
     agenda: Agenda = field(default_factory=Agenda)
-    off: set[SeriesKey] = field(default_factory=set)  # what has been off since all was well
+    memory: presence.Memory = presence.NOTHING
     quiet: bool = False  # nothing is off and no incident is running, so there is nothing to move on
 
     def step(
@@ -58,8 +58,7 @@ class Watch:
             return []
         self.state, running = judge(self.state, baseline, window, minute, self.bands, known_until)
         # The sharpest cohort recovers first; what is left of its wider traces is no news and must not reopen the incident.
-        anomalies = presence.standing(running, self.off, window, baseline)
-        self.off = self.off | {anomaly.key for anomaly in running} if running else set()
+        anomalies, self.memory = presence.standing(running, self.memory, window, baseline)
         if self.agenda.due(anomalies, minute):
             desk = Desk(self.client, self.project, self.funnel, self.run_id, baseline, minute)
             findings = find(desk, anomalies, window)

@@ -15,7 +15,8 @@ from tests.platform.services import clickhouse, free_port
 def test_events_sent_while_clickhouse_is_down_are_stored_when_it_comes_and_the_worker_ticks(tmp_path: Path) -> None:
     port = free_port()
     with deployment(tmp_path / "var", f"clickhouse://default@127.0.0.1:{port}/default") as running:
-        key = result("init", "--project", "second", data=tmp_path / "var", **_given(running.environment))["write_key"]
+        made = result("init", "--project", "second", data=tmp_path / "var", **_given(running.environment))
+        key, token = made["write_key"], made["api_token"]
         names = ("Product Viewed", "Product Added")  # two steps: a funnel to watch
         events = [{"type": "track", "event": names[n % 2], "messageId": f"m{n}", "anonymousId": "ann"} for n in range(20)]
         wait_until(lambda: _send(running.url, key, events) == 200, 10, lambda: running.log("web"))
@@ -27,6 +28,9 @@ def test_events_sent_while_clickhouse_is_down_are_stored_when_it_comes_and_the_w
             checks = result("doctor", data=tmp_path / "var", **_given(running.environment))["checks"]
             assert all(check["ok"] for check in checks)
             store.close()
+            # More than PostgreSQL has connections to give: none may stay behind.
+            asked = [httpx.get(f"{running.url}/api/v1/health/", headers={"Authorization": f"Bearer {token}"}) for _ in range(130)]
+            assert {answer.status_code for answer in asked} == {200}, running.log("web")
 
 
 def _given(environment: Mapping[str, str]) -> dict[str, str]:
