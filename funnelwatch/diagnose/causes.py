@@ -62,7 +62,7 @@ def rank(
         )
         racing.append((log(GUILT[change.kind]) + sum(item.weight for item in evidence), change, evidence))
     odds = UNKNOWN_SHARE / (1.0 - UNKNOWN_SHARE)
-    racing.append((log(odds * max(len(changes), 1) / LOOK_BACK_MINUTES), None, ()))
+    racing.append((log(odds * max(len(changes), 1)), None, ()))
     probabilities = _softmax([score for score, _, _ in racing])
     ranked = [
         _cause(change, probability, evidence) for probability, (_, change, evidence) in zip(probabilities, racing, strict=True)
@@ -115,7 +115,7 @@ def _overlap(change: Change, cohort: Cohort, table: LeafTable) -> float:
 
 
 def _time(change: Change, onset: Onset) -> Evidence:
-    """Density of the lag from change to onset, averaged over the onset interval: exponential with the kind's mean lag."""
+    """The lag from change to onset, averaged over the onset interval: exponential with the kind's mean lag, against any time."""
     mean = MEAN_LAG[change.kind]
     lags = np.linspace(
         _minutes(onset.earliest, change.started_at), _minutes(onset.latest, change.started_at) + 1e-6, 25
@@ -125,7 +125,7 @@ def _time(change: Change, onset: Onset) -> Evidence:
     density = float(max(spread.mean(), 0.02 / LOOK_BACK_MINUTES))
     lag = _minutes(onset.at, change.started_at)
     when = f"{lag:.0f} min before the drop" if lag >= 1 else "in the minute of the drop" if lag > -1 else f"{-lag:.0f} min after its first sign"
-    return Evidence("time", f"Began {when}", log(density), {"lag_minutes": round(lag, 1), "mean_lag": mean})
+    return Evidence("time", f"Began {when}", log(density * LOOK_BACK_MINUTES), {"lag_minutes": round(lag, 1), "mean_lag": mean})
 
 
 def _scope(change: Change, cohort: Cohort, table: LeafTable) -> Evidence:

@@ -11,7 +11,7 @@ from funnelwatch.core.cohort import EVERYONE, Cohort
 from funnelwatch.core.series import Floats, SeriesKey, SeriesWindow, positions
 from funnelwatch.core.signals import Anomaly
 from funnelwatch.detect.baseline import Baseline
-from funnelwatch.detect.expect import expect
+from funnelwatch.detect.expect import WINDOWS, expect
 
 #: Points of the chart are sums over this many minutes: a minute of a mid-sized cohort is mostly noise.
 ROLLING = 5
@@ -20,6 +20,8 @@ LEAD = 150
 #: Fewer trials than this in a rolling sum make no rate worth drawing.
 MIN_TRIALS = 5.0
 Z95 = 1.96
+#: Of `Expectation.bounded` the window nearest below ROLLING: trials that nearly all convert vary less than a count of their size.
+BOUND = WINDOWS.index(4)
 
 Counts = tuple[Floats, Floats, Floats, Floats]  # trials due, hits, expected, variance
 
@@ -38,13 +40,14 @@ def incident_chart(anomaly: Anomaly, cohort: Cohort, window: SeriesWindow, basel
         mine, cohort = _counts(anomaly.key, window, baseline), anomaly.key.cohort
     if mine is None:
         return {}
-    series = {"cohort": {"name": cohort.label() if cohort.entries else "Whole store", **_band(mine, shown)}}
+    most = 1.0 if anomaly.key.metric == "conversion" else np.inf
+    series = {"cohort": {"name": cohort.label() if cohort.entries else "Whole store", **_band(mine, shown, most)}}
     share = 1.0
     since = window.minutes >= anomaly.onset
     if cohort.entries and store is not None:
         others: Counts = tuple(np.maximum(all_ - part, 0.0) for all_, part in zip(store, mine, strict=True))  # type: ignore[assignment]
-        series["others"] = {"name": "Everyone else", **_band(others, shown)}
-        series["store"] = {"name": "Whole store", **_band(store, shown)}
+        series["others"] = {"name": "Everyone else", **_band(others, shown, most)}
+        series["store"] = {"name": "Whole store", **_band(store, shown, most)}
         share = float(mine[0][since].sum() / max(store[0][since].sum(), 1.0))
     return {
         "at": _seconds(int(window.minutes[-1]) + 1),
@@ -68,7 +71,7 @@ def overview_step(key: SeriesKey, window: SeriesWindow, baseline: Baseline, minu
     }  # fmt: skip
     if counts is None:
         return step
-    band = _band(counts, window.minutes > window.minutes[-1] - minutes)
+    band = _band(counts, window.minutes > window.minutes[-1] - minutes, most=1.0)
     step["spark"] = band
     step["per_hour"] = float(window.trials[window.keys.index(key)][-60:].sum())
     step |= {"rate": band["y"][-1], "expected": band["expected"][-1], "lo": band["lo"][-1], "hi": band["hi"][-1]}
@@ -101,15 +104,15 @@ def counts_of(keys: Sequence[SeriesKey], window: SeriesWindow, baseline: Baselin
     seen = expect(baseline, SeriesWindow(tuple(found), window.minutes, window.trials[rows], window.hits[rows]))
     phi = baseline.phi[baseline.rows(tuple(found))]
     made: dict[SeriesKey, Counts] = {
-        key: (seen.due_trials[i], seen.hits[i], seen.expected[i], seen.expected[i] * float(phi[i]))
+        key: (seen.due_trials[i], seen.hits[i], seen.expected[i], seen.expected[i] * float(phi[i] * (1.0 - seen.bounded[i, BOUND])))
         for i, key in enumerate(found)
         if not np.isnan(seen.expected[i]).all()
     }
     return [made.get(key) for key in keys]
 
 
-def _band(counts: Counts, shown: NDArray[np.bool_]) -> dict[str, list[float | None]]:
-    """Rolling rates with the range that holds 19 of 20 points while nothing is wrong."""
+def _band(counts: Counts, shown: NDArray[np.bool_], most: float = np.inf) -> dict[str, list[float | None]]:
+    """Rolling rates with the range that holds 19 of 20 points while nothing is wrong; no rate is above `most`."""
     trials, hits, expected, variance = (_rolling(array)[shown] for array in counts)
     known = trials >= MIN_TRIALS
     n = np.maximum(trials, 1e-9)
@@ -118,7 +121,7 @@ def _band(counts: Counts, shown: NDArray[np.bool_]) -> dict[str, list[float | No
         "y": _plain(hits / n, known),
         "expected": _plain(expected / n, known),
         "lo": _plain(np.maximum(expected / n - half, 0.0), known),
-        "hi": _plain(expected / n + half, known),
+        "hi": _plain(np.minimum(expected / n + half, most), known),
     }
 
 

@@ -51,7 +51,8 @@ class Command(Base):
         from funnelwatch.web.embedded.runner import listen  # Celery's application belongs to `up` only
 
         listen("127.0.0.1", options["port"]).close()
-        signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+        for wanted in (signal.SIGINT, signal.SIGTERM):  # also where a shell's background job was started deaf to SIGINT
+            signal.signal(wanted, signal.default_int_handler)
         try:
             self._run(options["port"], self.progress())
         except KeyboardInterrupt:
