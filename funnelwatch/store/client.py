@@ -98,6 +98,20 @@ def connect(target: str | Path) -> Client:
     return ChdbClient(target)
 
 
+class ColumnTypes:
+    """Types by column of a client's tables, looked up once: a schema only changes by a migration at start."""
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+        self._known: dict[str, dict[str, str]] = {}
+
+    def __getitem__(self, table: str) -> dict[str, str]:
+        if table not in self._known:
+            sql = "SELECT name, type FROM system.columns WHERE database = currentDatabase() AND table = {table:String}"
+            self._known[table] = dict(self._client.query(sql, {"table": table}))
+        return self._known[table]
+
+
 class Pool(Generic[T]):
     """Connections handed out one a thread at a time. After an error a connection is still good: both engines' own code reconnects."""
 

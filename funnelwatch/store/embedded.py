@@ -11,6 +11,7 @@ import numpy as np
 from funnelwatch.store import native
 from funnelwatch.store.client import (
     Arrays,
+    ColumnTypes,
     Params,
     Pool,
     Rows,
@@ -31,7 +32,7 @@ class ChdbClient:
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path).absolute()
         self._pool = Pool(self._open)
-        self._types: dict[str, dict[str, str]] = {}
+        self.column_types = ColumnTypes(self)
 
     def query(self, sql: str, params: Params | None = None) -> Rows:
         header, columns = self._select(sql, params, use_numpy=False)
@@ -45,7 +46,7 @@ class ChdbClient:
         self.run(sql, _texts(params))
 
     def insert(self, table: str, columns: Mapping[str, Column], token: str = "") -> None:
-        types = self.column_types(table)
+        types = self.column_types[table]
         block = native.encode(list(columns), [types[name] for name in columns], list(columns.values()))
         self.insert_block(table, list(columns), block, token)
 
@@ -72,13 +73,6 @@ class ChdbClient:
         """(name, type) of a SELECT's columns: an empty result comes without its header."""
         _, (names, types, *_) = native.decode(self.run(f"DESCRIBE ({sql})", texts))
         return list(zip(names, types, strict=True))
-
-    def column_types(self, table: str) -> dict[str, str]:
-        """Type by column of a table, looked up once: a schema only changes by a migration at start."""
-        if table not in self._types:
-            sql = "SELECT name, type FROM system.columns WHERE database = currentDatabase() AND table = {table:String}"
-            self._types[table] = dict(self.query(sql, {"table": table}))
-        return self._types[table]
 
     def _select(self, sql: str, params: Params | None, use_numpy: bool) -> tuple[list[tuple[str, str]], list[Column]]:
         texts = _texts(params)

@@ -11,6 +11,7 @@ import numpy as np
 from funnelwatch.store import json_lines, native
 from funnelwatch.store.client import (
     Arrays,
+    ColumnTypes,
     Params,
     Pool,
     Rows,
@@ -30,7 +31,7 @@ class NativeClient:
         self.url = url
         self._plain = Pool(lambda: self._open(use_numpy=False))
         self._numpy = Pool(lambda: self._open(use_numpy=True))
-        self._types: dict[str, dict[str, str]] = {}
+        self.column_types = ColumnTypes(self)
 
     def query(self, sql: str, params: Params | None = None) -> Rows:
         columns, header = self._select(self._plain, sql, params)
@@ -54,15 +55,8 @@ class NativeClient:
             client.execute(sql, values, columnar=True, settings=settings)
 
     def insert_lines(self, table: str, names: Sequence[str], lines: bytes, token: str = "") -> None:
-        types = self.column_types(table)
+        types = self.column_types[table]
         self.insert(table, dict(zip(names, json_lines.columns(lines, [types[name] for name in names]), strict=True)), token)
-
-    def column_types(self, table: str) -> dict[str, str]:
-        """Type by column of a table, looked up once: a schema only changes by a migration at start."""
-        if table not in self._types:
-            sql = "SELECT name, type FROM system.columns WHERE database = currentDatabase() AND table = {table:String}"
-            self._types[table] = dict(self.query(sql, {"table": table}))
-        return self._types[table]
 
     def parquet(self, path: Path, sql: str, params: Params | None = None) -> None:
         from funnelwatch.store import parquet  # 0.1 s to import, and only exports need it

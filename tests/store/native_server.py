@@ -155,7 +155,7 @@ class _Session(socketserver.BaseRequestHandler):
 
     def _insert(self, statement: str, settings: dict[str, str]) -> None:
         table, names = statement.split("INTO", 1)[1].strip().rstrip(") ").split(" (", 1)
-        types = self.server.engine.column_types(table)
+        types = self.server.engine.column_types[table]
         header = [(name.strip(), types[name.strip()]) for name in names.split(",")]
         self._data(header, [])
         columns: list[list[Any]] = [[] for _ in header]

@@ -4,7 +4,7 @@ import secrets
 
 from django.contrib import messages
 from django.contrib.auth import get_user_model
-from django.forms import BaseForm
+from django.forms import BaseForm, ModelForm
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404
 from django.urls import reverse
@@ -34,22 +34,12 @@ def _admin_form(view):
 
 @_admin_form
 def project(request: HttpRequest) -> HttpResponse:
-    form = forms.ProjectForm(request.POST, instance=request.project)
-    if not form.is_valid():
-        return _refuse(request, form, "project")
-    form.save()
-    audit(request, "project.changed", request.project.name, **form.cleaned_data)
-    return _done(request, "project", "Saved.")
+    return _change(request, forms.ProjectForm, "project", "Saved.")
 
 
 @_admin_form
 def privacy(request: HttpRequest) -> HttpResponse:
-    form = forms.PrivacyForm(request.POST, instance=request.project)
-    if not form.is_valid():
-        return _refuse(request, form, "privacy")
-    form.save()
-    audit(request, "privacy.changed", request.project.name, **form.cleaned_data)
-    return _done(request, "privacy", "Events are handled this way within 2 seconds.")
+    return _change(request, forms.PrivacyForm, "privacy", "Events are handled this way within 2 seconds.")
 
 
 @_admin_form
@@ -192,6 +182,16 @@ def _last_admin(request: HttpRequest) -> HttpResponse:
 
 def _done(request: HttpRequest, part: str, message: str) -> HttpResponse:
     return back(request, _at(request, part), message)
+
+
+def _change(request: HttpRequest, made: type[ModelForm], panel: str, said: str) -> HttpResponse:
+    """Save a panel's form of the project itself."""
+    form = made(request.POST, instance=request.project)
+    if not form.is_valid():
+        return _refuse(request, form, panel)
+    form.save()
+    audit(request, f"{panel}.changed", request.project.name, **form.cleaned_data)
+    return _done(request, panel, said)
 
 
 def _refuse(request: HttpRequest, form: BaseForm, part: str) -> HttpResponse:
