@@ -24,8 +24,11 @@ OPEN = ("open", "acknowledged", "mitigated")
 #: Quiet minutes before we say "recovering", and before we close: three more times the first, so a flapping fault stays one.
 RECOVERING_AFTER = timedelta(minutes=5)
 RESOLVED_AFTER = timedelta(minutes=20)
-#: The same fault back within an hour of its end is the same incident again.
+#: The same fault that begins again within an hour of its end is the same incident again.
 REOPEN_WITHIN = timedelta(minutes=60)
+#: What has lasted this long is a new level rather than a fault: expectations begin to follow it, or a shop that grew would be
+#: watched against its old self for ever.
+ACCEPTED_AFTER = timedelta(days=3)
 #: The first minutes' severity is an early guess; louder news before this has passed since the last alert waits.
 ESCALATE_AFTER = timedelta(minutes=15)
 RELOCALISE_AFTER = timedelta(minutes=10)
@@ -45,13 +48,13 @@ def observe(
         return []
     with transaction.atomic():
         _lock(project)
-        known = list(_candidates(project, run_id, at))
+        known = list(_candidates(project, run_id, at, findings))
         touched: list[Incident] = []
         for group in _grouped(findings):
             incident = _match(known, group[0])
             if incident in touched:
                 continue  # a lesser trace of what a larger group has just described
-            if incident is not None and _is_leftover(incident, group[0]):
+            if incident is not None and _is_leftover(incident, group[0], at):
                 continue
             if incident is None:
                 incident = _open(project, run_id, group, at, notify)
@@ -63,9 +66,11 @@ def observe(
     return touched
 
 
-def _is_leftover(incident: Incident, finding: Finding) -> bool:
-    """Whether what we have found over lingers in a series too small to show it. A relapse begins anew."""
-    if incident.status != "resolved" or finding.anomaly.onset_interval[1] >= clock.to_minute(incident.last_seen_at):
+def _is_leftover(incident: Incident, finding: Finding, at: datetime) -> bool:
+    """Whether what we have just found over lingers in a series too small to show it. A relapse begins anew."""
+    if incident.status != "resolved" or at - incident.last_seen_at > REOPEN_WITHIN:
+        return False
+    if finding.anomaly.onset_interval[1] >= clock.to_minute(incident.last_seen_at):
         return False
     said = incident.timeline.filter(kind="resolved").last()
     return said is not None and said.actor == SYSTEM
@@ -104,10 +109,16 @@ def _lock(project: Project) -> None:
     Project.objects.select_for_update().get(pk=project.pk)
 
 
-def _candidates(project: Project, run_id: str, at: datetime) -> Iterable[Incident]:
-    recent = Q(resolved_at=None) | Q(last_seen_at__gte=at - REOPEN_WITHIN)
+def _candidates(project: Project, run_id: str, at: datetime, findings: Sequence[Finding]) -> Iterable[Incident]:
+    """Incidents that run, and those that ran when a finding began or shortly before, however long ago that is."""
+    earliest = min(at, *(_began(finding) for finding in findings))
+    recent = Q(resolved_at=None) | Q(last_seen_at__gte=earliest - REOPEN_WITHIN)
     rows = Incident.objects.filter(recent, project=project, run_id=run_id)
     return rows.exclude(timeline__data__has_key="merged_into").order_by("started_at", "pk")
+
+
+def _began(finding: Finding) -> datetime:
+    return clock.from_minute(finding.anomaly.onset)
 
 
 def _grouped(findings: Sequence[Finding]) -> list[list[Finding]]:
@@ -128,7 +139,11 @@ def _match(known: Sequence[Incident], finding: Finding) -> Incident | None:
     """The incident this finding belongs to: an unresolved one first, then the same cohort, then the oldest."""
     footprint = Footprint.of_finding(finding)
     same = [
-        i for i in known if i.funnel == finding.funnel.name and matching.same_fault(footprint, Footprint.of_incident(i))
+        i
+        for i in known
+        if i.funnel == finding.funnel.name
+        and (i.resolved_at is None or i.last_seen_at >= _began(finding) - REOPEN_WITHIN)
+        and matching.same_fault(footprint, Footprint.of_incident(i))
     ]
     cohort = finding.diagnosis.cohort.to_json()
     return min(same, key=lambda i: (i.resolved_at is not None, i.cohort != cohort, i.started_at, i.pk), default=None)
@@ -258,7 +273,10 @@ def _quiet(incident: Incident, at: datetime) -> bool:
         incident.resolved_at = at
         if incident.status in OPEN:
             incident.status = "resolved"
-            log(incident, at, "resolved", f"Inside the expected range for {RESOLVED_AFTER.seconds // 60} minutes.")
+            text = f"Inside the expected range for {RESOLVED_AFTER.seconds // 60} minutes."
+            if at - incident.started_at > ACCEPTED_AFTER:
+                text += f" It lasted over {ACCEPTED_AFTER.days} days, so the range has moved to the new level."
+            log(incident, at, "resolved", text)
             deliveries.follow_up(incident, "resolved", at)
         incident.save(update_fields=["status", "resolved_at"])
         return True

@@ -10,6 +10,7 @@ from funnelwatch.detect.baseline import Baseline, fit
 from funnelwatch.detect.detectors import prophet_band
 from funnelwatch.detect.detectors.prophet_band import Bands
 from funnelwatch.incidents.models import Incident
+from funnelwatch.incidents.record import ACCEPTED_AFTER
 from funnelwatch.pipeline import process
 from funnelwatch.pipeline.funnels import UNSEEN_DAYS, Watched, watched_funnels
 from funnelwatch.pipeline.rolling import fill_history, roll_up_new
@@ -124,14 +125,11 @@ def _bands_name(funnel: FunnelDef) -> str:
 
 
 def _incident_windows(project: Project, run_id: str, since: datetime, now: datetime) -> list[tuple[int, int, Cohort]]:
-    """(first minute, last minute, cohort) of past incidents: adaptive limits must not learn the failure."""
+    """(first minute, last minute, cohort) of incidents not accepted yet: adaptive limits must not learn the failure."""
     rows = Incident.objects.filter(project=project, run_id=run_id, started_lo__lt=now).exclude(status="false_alarm")
+    ends = {incident: min(incident.resolved_at or now, incident.started_lo + ACCEPTED_AFTER) for incident in rows}
     return [
-        (
-            clock.to_minute(incident.started_lo),
-            clock.to_minute(incident.resolved_at or now),
-            Cohort.from_json(incident.cohort),
-        )
-        for incident in rows
-        if (incident.resolved_at or now) >= since
+        (clock.to_minute(incident.started_lo), clock.to_minute(end), Cohort.from_json(incident.cohort))
+        for incident, end in ends.items()
+        if end >= since
     ]

@@ -184,6 +184,24 @@ def test_quiet_makes_it_recovering_then_resolved_and_a_return_within_the_hour_re
     ]
 
 
+def test_what_goes_on_after_it_was_thought_over_is_the_same_incident_however_late(shop):
+    (incident,) = observe(shop, finding())
+    record.still(shop, "", [], after(25))
+    assert observe(shop, finding(), at=after(600)) == [incident]
+    (later,) = observe(shop, finding(onset=after(800)), at=after(805))  # the first is open again: one fault, one incident
+    assert later == incident
+    record.still(shop, "", [], after(900))
+    (relapse,) = observe(shop, finding(onset=after(1_000)), at=after(1_005))
+    assert relapse != incident
+
+
+def test_a_new_level_that_is_accepted_is_said_to_be_one(shop):
+    (incident,) = observe(shop, finding())
+    record.still(shop, "", [SeriesKey("conversion", *PAYMENT, IOS)], after(5 * 1_440))
+    record.still(shop, "", [], after(5 * 1_440 + 25))
+    assert "the range has moved to the new level" in incident.timeline.get(kind="resolved").text
+
+
 @pytest.mark.parametrize(
     ("cohort", "held"),
     [(IOS, True), (Cohort.of({"os": "iOS"}), True), (EVERYONE, False), (Cohort.of({"os": "Android"}), False)],
