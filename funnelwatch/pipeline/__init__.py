@@ -5,7 +5,7 @@ holds what a process keeps open; `intake` is the way in for files and webhooks.
 """
 
 from funnelwatch.pipeline.erasure import StillBusy, erase_person, erase_range
-from funnelwatch.pipeline.history import replay
+from funnelwatch.pipeline.history import replay, watch_past
 from funnelwatch.pipeline.intake import ImportReport, import_rows, take_messages
 from funnelwatch.pipeline.learning import learn_baselines
 from funnelwatch.pipeline.process import ingest_app, ingest_status, metrics_text, refresh_snapshot, runtime, start, stop
@@ -30,4 +30,5 @@ __all__ = [
     "stop",
     "take_messages",
     "tick",
+    "watch_past",
 ]

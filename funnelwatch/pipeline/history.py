@@ -18,7 +18,8 @@ from funnelwatch.incidents.contract import to_json
 from funnelwatch.incidents.models import Incident
 from funnelwatch.pipeline import process
 from funnelwatch.pipeline.funnels import Watched, watched_funnels
-from funnelwatch.pipeline.learning import learn, load_bands
+from funnelwatch.pipeline.learning import learn, live_funnels, load_bands
+from funnelwatch.pipeline.rolling import roll_up_new
 from funnelwatch.pipeline.watch import WINDOW, Watch
 from funnelwatch.projects.models import Project
 from funnelwatch.rollup import forget_run, roll_up
@@ -52,7 +53,7 @@ def replay(
     forget_run(client, project.pk, RUN_ID)
     for funnel in watched_funnels(client, project, first * 60_000, stop * 60_000):
         _roll_up(client, funnel, first, stop, progress)
-        _Run(client, project, funnel, notify, progress).over(begin, stop)
+        _Run(Watch(client, project, funnel, RUN_ID, notify), progress).over(begin, stop)
     incidents = Incident.objects.filter(project=project, run_id=RUN_ID).order_by("started_at", "pk")
     return {
         "project": project.name,
@@ -60,6 +61,21 @@ def replay(
         "to": clock.from_minute(stop).isoformat(),
         "incidents": [to_json(incident) for incident in incidents],
     }
+
+
+def watch_past(project: Project, start: datetime, end: datetime, progress: Progress) -> int:
+    """Watch [start, end) as the live ticks would have, had they been running; returns how many incidents are open then.
+
+    Raises StoreError.
+    """
+    client = process.runtime().client
+    with clock.at(end):
+        roll_up_new(client, project)
+        for funnel in live_funnels(client, project, end):
+            watch = Watch(client, project, funnel, "", "live")
+            _Run(watch, progress).over(clock.to_minute(start), clock.to_minute(end))
+            watch.keep(end)
+    return Incident.objects.filter(project=project, run_id="", resolved_at=None).count()
 
 
 def _span(client: Client, project: Project, start: datetime | None, end: datetime | None) -> tuple[int, int, int]:
@@ -88,9 +104,9 @@ def _roll_up(client: Client, funnel: Watched, first: int, stop: int, progress: P
 class _Run:
     """One funnel's way through simulated time, a day a read."""
 
-    def __init__(self, client: Client, project: Project, funnel: Watched, notify: str, progress: Progress) -> None:
-        self._client, self._project, self._funnel, self._progress = client, project, funnel, progress
-        self._watch = Watch(client, project, funnel, RUN_ID, notify)
+    def __init__(self, watch: Watch, progress: Progress) -> None:
+        self._watch, self._progress = watch, progress
+        self._client, self._project, self._funnel, self._run_id = watch.client, watch.project, watch.funnel.collected, watch.run_id
 
     def over(self, begin: int, stop: int) -> None:
         """Minutes [begin, stop). What is normal is learned anew at the start of each day."""
@@ -98,18 +114,18 @@ class _Run:
         while day < stop:
             end = min((day // DAY + 1) * DAY, stop)
             with clock.at(clock.from_minute(day)):
-                baseline = learn(self._client, self._project, self._funnel.collected, RUN_ID, clock.now())
-                self._watch.bands = load_bands(self._client, self._project, self._funnel.collected, RUN_ID)
+                baseline = learn(self._client, self._project, self._funnel, self._run_id, clock.now())
+                self._watch.bands = load_bands(self._client, self._project, self._funnel, self._run_id)
             self._day(baseline, day, end, lambda done: self._progress("Replaying", done - begin, stop - begin, done - begin, "minutes"))
             day = end
 
     def _day(self, baseline: Baseline, begin: int, end: int, report: Callable[[int], None]) -> None:
-        funnel, keys = self._funnel.collected, baseline.keys
-        before = rollups.window(self._client, funnel, RUN_ID, begin - 1, WINDOW, begin - 1, keys=keys)
+        funnel, run_id, keys = self._funnel, self._run_id, baseline.keys
+        before = rollups.window(self._client, funnel, run_id, begin - 1, WINDOW, begin - 1, keys=keys)
         minutes = np.arange(begin - WINDOW, end)
         trials, hits = (np.hstack([array, np.zeros((len(keys), end - begin))]) for array in (before.trials, before.hits))
         trials[[key.metric == "volume" for key in keys]] = 1.0
-        news = rollups.increments(self._client, funnel, RUN_ID, begin - WINDOW, end, keys=keys)
+        news = rollups.increments(self._client, funnel, run_id, begin - WINDOW, end, keys=keys)
         bounds = np.searchsorted(news.known_minute, np.arange(begin, end + 1))
         for minute in range(begin, end):
             arrived = slice(bounds[minute - begin], bounds[minute - begin + 1])

@@ -72,6 +72,12 @@ class Watch:
             self.quiet = not anomalies and not running.exists()
         return anomalies
 
+    def keep(self, at: datetime) -> None:
+        """Store the detectors' state, for the next tick wherever it runs."""
+        if self.state is not None:
+            self.saved_at = clock.to_ms(at)
+            states.save(self.client, self.project.pk, self.run_id, _name(self.funnel), VERSION, self.saved_at, self.state.dumps())
+
 
 def tick(project_id: int) -> list[Incident]:
     """Roll up what came, judge the newest closed minute, diagnose, record and write the overview. Safe to repeat at any time.
@@ -118,9 +124,7 @@ def _tick_funnel(
     window = rollups.window(client, funnel.collected, "", minute, WINDOW, minute, keys=baseline.keys)
     watch.bands = load_bands(client, project, funnel.collected, "")
     anomalies = watch.step(baseline, window, minute, now, known_until)
-    if watch.state is not None:
-        watch.saved_at = clock.to_ms(now)
-        states.save(client, project.pk, "", _name(funnel), VERSION, watch.saved_at, watch.state.dumps())
+    watch.keep(now)
     overview.save(client, project, funnel, baseline, window, anomalies)
 
 

@@ -73,18 +73,18 @@ class Up:
 
 
 @contextmanager
-def up(data: Path, **environment: str) -> Iterator[Up]:
-    """`funnelwatch up` on a free port, ready."""
+def up(data: Path, command: str = "up", ready_within: float = START_SECONDS, **environment: str) -> Iterator[Up]:
+    """`funnelwatch up`, or `demo`, on a free port, ready."""
     port = free_port()
     log = data / "up.log"
     data.mkdir(parents=True, exist_ok=True)
     with log.open("ab") as output:
         process = subprocess.Popen(
-            [PROGRAM, "up", "--port", str(port)], env=_environment(data, environment), stdout=output, stderr=output
+            [PROGRAM, command, "--port", str(port)], env=_environment(data, environment), stdout=output, stderr=output
         )
     running = Up(process, f"http://127.0.0.1:{port}", port, log)
     try:
-        wait_until(lambda: _answers(running), START_SECONDS, lambda: log.read_text())
+        wait_until(lambda: _answers(running), ready_within, lambda: log.read_text())
         yield running
     finally:
         if process.poll() is None:

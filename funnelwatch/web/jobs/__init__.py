@@ -20,6 +20,7 @@ JOBS = {
     "export": "funnelwatch.web.jobs.export.run",
     "import": "funnelwatch.web.jobs.import_file.run",
     "replay": "funnelwatch.web.jobs.replay.run",
+    "watch": "funnelwatch.web.jobs.watch.run",
 }
 
 

@@ -61,11 +61,16 @@ class Command(Base):
     def _run(self, port: int, progress: Progress) -> None:
         path = settings.DATA_DIR / "demo.json"
         prepare_database()
-        plan = Plan.load(path) or _new_shop(Plan.new(), path)
+        known = Plan.load(path)
+        plan = known or _new_shop(Plan.new(), path)
         simulation = plan.simulation()
         until = clock.now()
         # Before `up` starts: its ticks would roll up a history that is still growing.
         _tell_history(simulation, plan, until, progress)
+        if known is None:  # a new shop's trouble has begun already, and would have been found by now
+            span = {"from": simulation.history_until.isoformat(), "to": until.isoformat()}
+            carry_out("watch", {"project": simulation.scenario.project} | span, progress)
+            progress.end()
         plan.told_until = until.isoformat()
         plan.save(path)
         url = f"http://localhost:{port}"
@@ -74,7 +79,7 @@ class Command(Base):
                 f"\n  FunnelWatch   {url}\n"
                 f"  sign in       {plan.email} / {plan.password}\n"
                 f"  the shop      {url}/demo/   (its visitors are simulated; be one more)\n\n"
-                "  Payments have been failing for some since a few minutes ago. Ctrl-C stops the demo.\n"
+                "  Payments began to fail for some of them a few minutes ago. Ctrl-C stops the demo.\n"
             )
             visitors.shop(simulation, until, url, plan.write_key, self._teller(plan, path, url))
 
