@@ -17,9 +17,11 @@ from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.urls import path
 
+from funnelwatch import config
 from funnelwatch.ingest import geo
 from funnelwatch.ingest.api import IngestApp, handles
 from funnelwatch.ingest.drain import Drain
+from funnelwatch.ingest.readers import Readers
 from funnelwatch.ingest.snapshot import KeyInfo, Snapshot
 from funnelwatch.ingest.spool import Spool
 from funnelwatch.store.client import Client, connect
@@ -41,7 +43,8 @@ class Server:
         self._client: Client = connect(directory / "chdb")
         migrate(self._client)
         self._spool_directory = directory / "spool"
-        self._ingest = IngestApp(Snapshot(keys={"wk": KeyInfo(project_id=1, salt="salt")}), Spool(self._spool_directory, 20 * 2**30))
+        readers = Readers(config.get_int("readers"))
+        self._ingest = IngestApp(Snapshot(keys={"wk": KeyInfo(project_id=1, salt="salt")}), Spool(self._spool_directory, 20 * 2**30), readers)
         self._drain: Drain | None = None
         self._start_drain()
         settings.configure(ROOT_URLCONF=__name__, ALLOWED_HOSTS=["*"], SECRET_KEY="none", MIDDLEWARE=PRODUCT_MIDDLEWARE)

@@ -12,7 +12,7 @@ T = TypeVar("T")
 
 def pool(count: int) -> ProcessPoolExecutor:
     """`count` fresh processes. What they run has to stand in a module that imports without Django."""
-    return ProcessPoolExecutor(count, mp_context=get_context("spawn"), initializer=_end_with_parent)
+    return ProcessPoolExecutor(count, mp_context=get_context("spawn"), initializer=end_with_parent)
 
 
 def apart(work: Callable[..., T], *arguments: object) -> T:
@@ -23,8 +23,8 @@ def apart(work: Callable[..., T], *arguments: object) -> T:
         return child.submit(work, *arguments).result()
 
 
-def _end_with_parent() -> None:
-    """A child waits at a pipe it holds both ends of, so by itself it would outlive a parent that is killed."""
+def end_with_parent() -> None:
+    """For a child: it may wait at a pipe it holds both ends of, so by itself it would outlive a parent that is killed."""
 
     def watch() -> None:
         parent = parent_process()

@@ -1,13 +1,12 @@
 """The ASGI application that answers the shops' clients, before Django's request stack sees anything.
 
-One POST is: read the body, find the key, ask the limits, make drafts, spool them, wait for the disk, answer.
+One POST is: read the body, find the key, ask the limits, have the messages read, spool them, wait for the disk, answer.
 """
 
 import base64
 import binascii
 import logging
 import re
-from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequence
 from functools import lru_cache
 from time import monotonic
@@ -19,17 +18,17 @@ import msgspec
 
 from funnelwatch import config
 from funnelwatch.core import clock as system_clock
-from funnelwatch.core.events import Drop
-from funnelwatch.ingest import client_settings, dialects, intake
+from funnelwatch.ingest import client_settings, dialects
 from funnelwatch.ingest.arrival import Arrival, arrival_from, scheme_of
 from funnelwatch.ingest.body import BodyReader, Receive, unpack
-from funnelwatch.ingest.draft import encode_lines
 from funnelwatch.ingest.errors import Refusal
 from funnelwatch.ingest.limits import RateLimit
 from funnelwatch.ingest.metrics import Metrics
+from funnelwatch.ingest.readers import Readers
+from funnelwatch.ingest.reading import Task
 from funnelwatch.ingest.sample import Sampler
 from funnelwatch.ingest.snapshot import KeyInfo, Snapshot
-from funnelwatch.ingest.spool import Entry, Spool
+from funnelwatch.ingest.spool import Spool
 from funnelwatch.ingest.status import metrics_text
 from funnelwatch.ingest.validate import parse_time
 from funnelwatch.ingest.wire import NO_CONTEXT, Batch, decode_batch, read_message
@@ -68,9 +67,14 @@ class IngestApp:
     """Replace `snapshot` to change keys and settings; the next request sees it."""
 
     def __init__(
-        self, snapshot: Snapshot, spool: Spool, clock: ModuleType = system_clock, trusted_proxies: Sequence[str] = ()
+        self,
+        snapshot: Snapshot,
+        spool: Spool,
+        readers: Readers,
+        clock: ModuleType = system_clock,
+        trusted_proxies: Sequence[str] = (),
     ) -> None:
-        self.snapshot, self._spool, self._clock = snapshot, spool, clock
+        self.snapshot, self._spool, self._readers, self._clock = snapshot, spool, readers, clock
         self._proxies = tuple(trusted_proxies)
         self._limit = RateLimit(config.get_float("rate_per_second"), config.get_float("rate_burst"))
         self._most_body, self._most_event = config.get_int("max_batch_bytes"), config.get_int("max_event_bytes")
@@ -131,7 +135,7 @@ class IngestApp:
         batch = _read_batch(body)
         key = self._key(scope, headers, batch.writeKey)
         arrival = self._arrival(key, scope, headers, batch.sentAt, "", batch.context)
-        accepted, rejected = await self._take(batch.batch, arrival)
+        accepted, rejected = await self._take([bytes(raw) for raw in batch.batch], arrival)
         if not rejected:
             return _SUCCESS
         return msgspec.json.encode({"success": True, "accepted": accepted, "rejected": rejected})
@@ -160,33 +164,20 @@ class IngestApp:
         await self._take([msgspec.json.encode(message) for message in messages], self._arrival(key, scope, headers, None, "track"))
         return _SUCCESS
 
-    async def _take(self, raws: Sequence[bytes | msgspec.Raw], arrival: Arrival) -> tuple[int, dict[str, int]]:
-        """Make drafts of the messages and spool them; counts once they are durable."""
+    async def _take(self, raws: list[bytes], arrival: Arrival) -> tuple[int, dict[str, int]]:
+        """Have the messages read and spool them; counts once they are durable."""
         project = arrival.key.project_id
         wait = self._limit.take(project, len(raws), monotonic())
         if wait:
             raise Refusal(429, "rate_limited", "this project sends faster than its rate allows", retry_after=int(wait) + 1)
-        drafts: list[Any] = []
-        drops: list[Drop] = []
-        recent: list[Any] = []
-        noted = self._sampler.grant(project, len(raws), arrival.now)
-        for raw in raws:
-            if noted > 0:
-                noted -= 1
-                notes: intake.Notes = []
-                made = intake.read_one(raw, arrival, notes)
-                recent.append(self._sampler.row(made, notes, arrival))
-            else:
-                made = intake.read_one(raw, arrival)
-                if made.__class__ is Drop and self._sampler.grant_drop(project, arrival.now):
-                    recent.append(self._sampler.row(made, [], arrival))
-            (drops if made.__class__ is Drop else drafts).append(made)
-        if drafts or drops:
-            dropped = encode_lines([(project, drop.reason) for drop in drops]) if drops else b""
-            await self._spool.append(Entry(encode_lines(drafts), len(drafts), encode_lines(recent) if recent else b"", dropped))
-        rejected = dict(Counter(drop.reason for drop in drops)) if drops else {}
-        self.metrics.took(project, len(drafts), rejected)
-        return len(drafts), rejected
+        noted, rejected = self._sampler.grant(project, len(raws), arrival.now)
+        taken = await self._readers.read(Task(raws, arrival, noted, rejected))
+        if taken.shown:
+            self._sampler.shown(project, taken.shown)
+        if taken.entry.count or taken.rejected:
+            await self._spool.append(taken.entry)
+        self.metrics.took(project, taken.entry.count, taken.rejected)
+        return taken.entry.count, taken.rejected
 
     def _key(self, scope: Scope, headers: Headers, in_body: str | None) -> KeyInfo:
         """The key a request is sent with, from Basic user, body or query. Raises Refusal 401, or 403 from an origin it is not for."""

@@ -28,37 +28,16 @@ class Sampler:
     def __init__(self) -> None:
         self._budgets: dict[int, _Budget] = {}
 
-    def grant(self, project_id: int, count: int, now_ms: int) -> int:
-        """How many of `count` messages may be read with notes."""
+    def grant(self, project_id: int, count: int, now_ms: int) -> tuple[int, int]:
+        """How many of `count` messages may be read with notes, and how many rejected ones outside these may be shown too."""
         budget = self._budget(project_id, now_ms)
-        granted = min(count, int(budget.noted))
-        budget.noted -= granted
-        return granted
+        noted = min(count, int(budget.noted))
+        budget.noted -= noted
+        return noted, min(count - noted, max(0, int(budget.drops)))
 
-    def grant_drop(self, project_id: int, now_ms: int) -> bool:
-        """Whether a rejected message outside the sample may be shown too."""
-        budget = self._budget(project_id, now_ms)
-        if budget.drops < 1:
-            return False
-        budget.drops -= 1
-        return True
-
-    def row(self, made: Any, notes: Notes, arrival: Arrival) -> dict[str, Any]:
-        """A row of the live view."""
-        dropped = made.__class__ is Drop
-        if dropped and made.detail:
-            notes = [*notes, {"step": "validate", "dropped": made.reason, "why": made.detail}]
-        row = {
-            "project_id": arrival.key.project_id,
-            "at": arrival.now,
-            "message_id": made.message_id,
-            "name": made.name,
-            "outcome": made.reason if dropped else "accepted",
-            "notes": notes,
-            "scrubbed": {} if dropped else _shown(made),
-        }
-        # The notes tell of steps before the last one, which scrubs.
-        return msgspec.json.decode(scrub(msgspec.json.encode(row).decode()))
+    def shown(self, project_id: int, rejected: int) -> None:
+        """So many rejected messages outside the sample were shown."""
+        self._budgets[project_id].drops -= rejected
 
     def _budget(self, project_id: int, now_ms: int) -> _Budget:
         budget = self._budgets.get(project_id)
@@ -70,6 +49,24 @@ class Sampler:
             budget.drops = min(_DROPS_AT_ONCE, budget.drops + seconds * _DROPS_A_SECOND)
             budget.at = now_ms
         return budget
+
+
+def row(made: Any, notes: Notes, arrival: Arrival) -> dict[str, Any]:
+    """A row of the live view."""
+    dropped = made.__class__ is Drop
+    if dropped and made.detail:
+        notes = [*notes, {"step": "validate", "dropped": made.reason, "why": made.detail}]
+    row = {
+        "project_id": arrival.key.project_id,
+        "at": arrival.now,
+        "message_id": made.message_id,
+        "name": made.name,
+        "outcome": made.reason if dropped else "accepted",
+        "notes": notes,
+        "scrubbed": {} if dropped else _shown(made),
+    }
+    # The notes tell of steps before the last one, which scrubs.
+    return msgspec.json.decode(scrub(msgspec.json.encode(row).decode()))
 
 
 def _shown(draft: Any) -> dict[str, Any]:

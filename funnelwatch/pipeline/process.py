@@ -10,6 +10,7 @@ from django.conf import settings
 from funnelwatch import config
 from funnelwatch.ingest.api import IngestApp
 from funnelwatch.ingest.drain import Drain
+from funnelwatch.ingest.readers import Readers
 from funnelwatch.ingest.snapshot import EMPTY, KeyInfo, Snapshot
 from funnelwatch.ingest.spool import Spool
 from funnelwatch.projects.models import Project, WriteKey
@@ -74,7 +75,7 @@ def ingest_app() -> IngestApp:
     with _lock:
         if _app is None:
             _spool = Spool(_spool_directory(), config.get_int("spool_max_mb") * 1024 * 1024)
-            _app = IngestApp(EMPTY, _spool, trusted_proxies=settings.TRUSTED_PROXIES)
+            _app = IngestApp(EMPTY, _spool, Readers(config.get_int("readers")), trusted_proxies=settings.TRUSTED_PROXIES)
         return _app
 
 

@@ -12,6 +12,7 @@ import uvicorn
 
 from funnelwatch.ingest.api import IngestApp
 from funnelwatch.ingest.drain import Drain
+from funnelwatch.ingest.readers import Readers
 from funnelwatch.ingest.snapshot import KeyInfo, Snapshot
 from funnelwatch.ingest.spool import Spool
 from funnelwatch.store.client import connect
@@ -35,7 +36,7 @@ def main(mode: str, directory: Path) -> None:
 
 
 def _serve(spool: Spool, drain: Drain) -> None:
-    app = IngestApp(Snapshot(keys={"wk_test": KeyInfo(project_id=1, salt="salt")}), spool)
+    app = IngestApp(Snapshot(keys={"wk_test": KeyInfo(project_id=1, salt="salt")}), spool, Readers(1))
     server = uvicorn.Server(
         uvicorn.Config(app, port=0, http=Connection, log_level="error", lifespan="off", proxy_headers=False, timeout_graceful_shutdown=2)
     )

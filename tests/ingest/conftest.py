@@ -15,6 +15,7 @@ import uvicorn
 
 from funnelwatch.ingest.api import IngestApp
 from funnelwatch.ingest.drain import Drain
+from funnelwatch.ingest.readers import Readers
 from funnelwatch.ingest.snapshot import KeyInfo, Snapshot
 from funnelwatch.ingest.spool import Spool
 from funnelwatch.store.client import Client
@@ -27,10 +28,10 @@ KEY = "wk_test"
 class Node:
     """One project's ingest over HTTP. `start_drain` is apart, so that tests can look into a full spool."""
 
-    def __init__(self, directory: Path, store: Client, project_id: int, **settings: Any) -> None:
+    def __init__(self, directory: Path, store: Client, project_id: int, readers: int = 0, **settings: Any) -> None:
         self.directory, self.store, self.project_id = directory, store, project_id
         self.spool = Spool(directory, 10**9)
-        self.app = IngestApp(Snapshot(keys={}), self.spool)
+        self.app = IngestApp(Snapshot(keys={}), self.spool, Readers(readers))
         self.configure(**settings)
         self.drain: Drain | None = None
         with socket.socket() as probe:

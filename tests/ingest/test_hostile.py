@@ -14,6 +14,7 @@ import pytest
 from funnelwatch.core.vocabulary import DROP_REASONS
 from funnelwatch.ingest.api import IngestApp
 from funnelwatch.ingest.draft import FIELDS, decode_lines
+from funnelwatch.ingest.readers import Readers
 from funnelwatch.ingest.snapshot import KeyInfo, Snapshot
 from funnelwatch.ingest.spool import Entry
 
@@ -48,7 +49,7 @@ class MemorySpool:
 def application() -> tuple[IngestApp, MemorySpool]:
     spool = MemorySpool()
     keys = {"wk_test": KeyInfo(project_id=1, salt="s"), "wk_other": KeyInfo(project_id=2, salt="t")}
-    app = IngestApp(Snapshot(keys=keys), spool)  # type: ignore[arg-type]
+    app = IngestApp(Snapshot(keys=keys), spool, Readers(0))  # type: ignore[arg-type]
     app._limit.per_second = app._limit.burst = 1e12
     return app, spool
 

@@ -1,0 +1,115 @@
+"""Child processes that read messages: reading is two thirds of ingest's work, and this process's interpreter serves everyone else.
+
+Requests that come while all children are busy go to the next free one together, so a hand-over costs little under load.
+"""
+
+import asyncio
+import logging
+import pickle
+import signal
+import socket
+from multiprocessing import get_context
+from struct import Struct
+
+from funnelwatch.core import children
+from funnelwatch.ingest import geo
+from funnelwatch.ingest.errors import Refusal
+from funnelwatch.ingest.reading import Taken, Task, read
+
+log = logging.getLogger(__name__)
+
+#: Bytes of messages handed over at one go: a child is done with them in about 20 ms.
+_MOST_BYTES = 512 * 1024
+#: Of an answer held in memory before the child has to wait; it is hardly larger than what was handed over.
+_BUFFER_BYTES = 16 * 1024 * 1024
+_RESTART_SECONDS = 1.0
+_length = Struct("!Q")
+
+_Waiting = tuple[Task, "asyncio.Future[Taken]"]
+
+
+class Readers:
+    """`count` children of this process; until the first of them is ready, and where there are none, `read` does it here.
+
+    They belong to the event loop that first calls `read`, and end with it. One that died is replaced.
+    """
+
+    def __init__(self, count: int) -> None:
+        self._count, self._ready = count, 0
+        self._waiting: asyncio.Queue[_Waiting] = asyncio.Queue()
+        self._keepers: list[asyncio.Task[None]] = []
+
+    async def read(self, task: Task) -> Taken:
+        """Validate and enrich. Raises Refusal when the process that did it died: the client is to send again."""
+        if not self._keepers:
+            self._keepers = [asyncio.create_task(self._keep_one()) for _ in range(self._count)]
+        if not self._ready:
+            return read(task)
+        future: asyncio.Future[Taken] = asyncio.get_running_loop().create_future()
+        self._waiting.put_nowait((task, future))
+        return await future
+
+    async def _keep_one(self) -> None:
+        while True:
+            code = await self._one_life()
+            log.error("a process that reads events ended (exit code %s); another one takes its place", code)
+            await asyncio.sleep(_RESTART_SECONDS)
+
+    async def _one_life(self) -> int | None:
+        """One child from start to end; its exit code."""
+        here, there = socket.socketpair()
+        process = get_context("spawn").Process(target=_serve, args=(there,), name="reader", daemon=True)
+        process.start()
+        there.close()
+        try:
+            out, back = await asyncio.open_unix_connection(sock=here, limit=_BUFFER_BYTES)
+            await out.readexactly(1)
+            self._ready += 1
+            try:
+                while True:
+                    await _hand_over(await self._next_group(), out, back)
+            finally:
+                self._ready -= 1
+        except (asyncio.IncompleteReadError, ConnectionError):
+            return process.exitcode
+        finally:
+            here.close()
+            process.terminate()
+            process.join()
+
+    async def _next_group(self) -> list[_Waiting]:
+        group = [await self._waiting.get()]
+        size = sum(map(len, group[0][0].raws))
+        while size < _MOST_BYTES and not self._waiting.empty():
+            group.append(self._waiting.get_nowait())
+            size += sum(map(len, group[-1][0].raws))
+        return group
+
+
+async def _hand_over(group: list[_Waiting], out: asyncio.StreamReader, back: asyncio.StreamWriter) -> None:
+    try:
+        tasks = pickle.dumps([task for task, _ in group], pickle.HIGHEST_PROTOCOL)
+        back.write(_length.pack(len(tasks)) + tasks)
+        (size,) = _length.unpack(await out.readexactly(_length.size))
+        for (_, future), taken in zip(group, pickle.loads(await out.readexactly(size)), strict=True):
+            if not future.done():  # the client may have gone
+                future.set_result(taken)
+    finally:
+        for _, future in group:
+            if not future.done():
+                future.set_exception(Refusal(503, "try_again", "this was not taken; send it again", retry_after=1))
+
+
+def _serve(parent: socket.socket) -> None:
+    """A child's whole life: its parent's end is closed when the parent ends, however it does."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent says when it is time
+    children.end_with_parent()
+    geo.load()
+    stream = parent.makefile("rwb")
+    stream.write(b"+")
+    stream.flush()
+    while header := stream.read(_length.size):
+        tasks: list[Task] = pickle.loads(stream.read(_length.unpack(header)[0]))
+        taken = pickle.dumps([read(task) for task in tasks], pickle.HIGHEST_PROTOCOL)
+        stream.write(_length.pack(len(taken)) + taken)
+        stream.flush()

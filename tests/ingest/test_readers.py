@@ -1,0 +1,89 @@
+"""The processes that read messages: they read as this one does, and their end loses nothing that was acknowledged."""
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psutil
+import pytest
+
+from funnelwatch.store.client import Client
+from tests.ingest.conftest import Node, wait_for
+from tests.ingest.processes import Child
+
+MESSAGES: list[Any] = [
+    {"type": "track", "event": "Order Completed", "anonymousId": "v1", "messageId": "m1", "timestamp": "2026-11-20T10:00:00Z",
+     "properties": {"order_id": "o1", "total": 12.5, "currency": "EUR", "products": [{"product_id": "red", "quantity": 2}]},
+     "context": {"page": {"url": "https://shop.example/thanks?utm_source=mail"}, "userAgent": "Mozilla/5.0 (iPhone; CPU iPhone OS 17_0)"}},
+    {"type": "page", "anonymousId": "v1", "messageId": "m2", "properties": {"mail": "jane@example.com"}},
+    {"type": "track", "anonymousId": "v1", "messageId": "nameless"},
+    "no object",
+]  # fmt: skip
+
+
+def children_of(pid: int | None = None) -> set[psutil.Process]:
+    """Processes it started to compute; Python's own resource tracker is none."""
+    return {child for child in psutil.Process(pid).children() if any("spawn_main" in part for part in child.cmdline())}
+
+
+def readers_of(node: Node) -> set[psutil.Process]:
+    """The children of this process that read for `node`, once it has them."""
+    before = children_of()
+    node.batch({**MESSAGES[1], "messageId": "first"})
+    wait_for(lambda: node.app._readers._ready > 0)
+    return children_of() - before
+
+
+@pytest.fixture
+def beside(tmp_path: Path, store: Client, project_id: int) -> Iterator[Node]:
+    """A node with one reader."""
+    made = Node(tmp_path / "beside", store, project_id + 700_000, readers=1)
+    yield made
+    made.close()
+
+
+def test_what_a_reader_makes_of_messages_is_what_the_web_process_makes_of_them(node: Node, beside: Node) -> None:
+    (reader,) = readers_of(beside)
+    used = reader.cpu_times().user
+    for _ in range(20):
+        beside.batch(*[{**MESSAGES[0], "messageId": f"more {number}"} for number in range(100)])
+    assert reader.cpu_times().user > used
+    answers = [each.batch(*MESSAGES).json() for each in (node, beside)]
+    assert answers[0] == answers[1] == {"success": True, "accepted": 2, "rejected": {"missing_event": 1, "not_an_object": 1}}
+
+    def told(each: Node) -> tuple[Any, Any]:
+        own = ("project_id", "received_at", "inserted_at", "skew_ms", "visitor_id")
+        rows = [row for row in each.stored() if row["message_id"] in ("m1", "m2")]
+        kept = [{name: value for name, value in row.items() if name not in own} for row in rows]
+        refused = [(row["name"], row["outcome"], row["notes"]) for row in each.live(2) if row["message_id"] == "nameless"]
+        return sorted(kept, key=lambda row: row["message_id"]), refused
+
+    ours, theirs = told(node), told(beside)
+    ours[0][1]["ts"] = theirs[0][1]["ts"]  # m2 says no time: that of its receipt
+    assert ours == theirs
+
+
+def test_when_a_reader_dies_the_client_is_told_to_send_again_and_another_takes_its_place(beside: Node) -> None:
+    (reader,) = readers_of(beside)
+    reader.suspend()
+    with ThreadPoolExecutor(1) as other:
+        waiting = other.submit(beside.batch, MESSAGES[1])
+        wait_for(lambda: beside.app._readers._waiting.empty())
+        reader.kill()
+        answer = waiting.result()
+    assert (answer.status_code, answer.headers["Retry-After"], answer.json()["code"]) == (503, "1", "try_again")
+    assert beside.batch(MESSAGES[1]).status_code == 200
+    wait_for(lambda: beside.app._readers._ready > 0)
+    assert beside.batch(MESSAGES[1]).status_code == 200
+    assert [row["message_id"] for row in beside.stored()] == ["first", "m2"]
+
+
+def test_readers_end_with_a_process_that_is_killed(tmp_path: Path) -> None:
+    node = Child(tmp_path)
+    httpx.post(f"{node.url}/v1/batch", json={"batch": [MESSAGES[1]]}, auth=("wk_test", "")).raise_for_status()
+    (reader,) = children_of(node.pid)
+    node.kill()
+    assert psutil.wait_procs([reader], timeout=10)[1] == []
+    assert node.finish() == {"m2": 1}
