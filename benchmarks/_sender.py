@@ -38,17 +38,17 @@ async def get(port: int, path: str) -> bytes:
 
 
 async def run(port: int, requests: Iterator[bytes], seconds: float, connections: int = 64, per_second: float = 0) -> Load:
-    """Send for `seconds` over `connections`: as fast as answers come, or `per_second` requests by the clock.
+    """Send for `seconds`, or until `requests` ends, over `connections`: as fast as answers come, or `per_second` requests by the clock.
 
     Paced requests count their latency from the moment they were due, so a stalled server cannot hide its queue.
     """
     loop = asyncio.get_running_loop()
-    begun = perf_counter()
-    links = [_Link(requests, begun, begun + seconds, connections / per_second if per_second else 0, number / connections) for number in range(connections)]
+    links = [_Link(requests) for _ in range(connections)]
     for link in links:
         await loop.create_connection(lambda link=link: link, "127.0.0.1", port)
-    for link in links:
-        link.next()
+    begun = perf_counter()
+    for number, link in enumerate(links):
+        link.begin(begun, begun + seconds, connections / per_second if per_second else 0, number / connections)
     await asyncio.gather(*(link.done for link in links))
     latencies = sorted(latency for link in links for latency in link.latencies)
     return Load(len(latencies), sum(link.refused for link in links), perf_counter() - begun, latencies)
@@ -57,16 +57,19 @@ async def run(port: int, requests: Iterator[bytes], seconds: float, connections:
 class _Link(asyncio.Protocol):
     """One connection with one request on its way at a time."""
 
-    def __init__(self, requests: Iterator[bytes], begun: float, end: float, every: float, phase: float) -> None:
-        self._requests, self._end, self._every = requests, end, every
-        self._due = begun + phase * every
-        self._received = b""
+    def __init__(self, requests: Iterator[bytes]) -> None:
+        self._requests, self._received = requests, b""
         self.latencies: list[float] = []
         self.refused = 0
         self.done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = transport
+
+    def begin(self, begun: float, end: float, every: float, phase: float) -> None:
+        """Send from `begun + phase * every` until `end`, one request `every` seconds (0: as fast as answers come)."""
+        self._end, self._every, self._due = end, every, begun + phase * every
+        self.next()
 
     def next(self) -> None:
         """Send the next request now or when it is due."""
@@ -97,4 +100,8 @@ class _Link(asyncio.Protocol):
             self.done.set_exception(ConnectionError("the server closed the connection"))
 
     def _send(self) -> None:
-        self._transport.write(next(self._requests))
+        request = next(self._requests, None)
+        if request is None:
+            self.done.set_result(None)
+        else:
+            self._transport.write(request)

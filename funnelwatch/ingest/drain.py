@@ -2,8 +2,9 @@
 
 import logging
 import threading
-from collections import Counter
-from collections.abc import Mapping
+from collections import Counter, deque
+from collections.abc import Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from time import monotonic
 from typing import Any, BinaryIO, NamedTuple
@@ -44,19 +45,16 @@ _DATA_ERRORS = frozenset((6, 26, 27, 33, 38, 41, 43, 53, 69, 70, 72, 117, 131, 1
 
 
 class Reading(NamedTuple):
-    """Rows `first` to `last` of a segment. Lines that cannot be read are apart."""
+    """Rows `first` to `last` of a segment. Lines that cannot be read are apart. `digests`: what each event is remembered by."""
 
     first: int
     last: int
     total: int
     lines: list[Line]
+    digests: list[int]
     damaged: list[Poison]
     recent: list[dict[str, Any]]
     drops: Counter[tuple[int, str]]
-
-    def digests(self) -> list[int]:
-        """What each event is remembered by."""
-        return [digest(line.project_id, line.message_id) for line in self.lines]
 
 
 class Drain:
@@ -66,6 +64,7 @@ class Drain:
         self.directory, self._client = directory, client
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="drain", daemon=True)
+        self._reader = ThreadPoolExecutor(1, "drain-reader")
         self._lock: BinaryIO | None = None
         self._ledger: Ledger | None = None
         self.last_error = ""
@@ -97,7 +96,13 @@ class Drain:
         block = ledger.unfinished()
         if block is not None:
             self._resume(ledger, block)
-        return sum(self._drain_segment(ledger, segment) for segment in segments.list_segments(self.directory))
+        taken = 0
+        for segment, reading in self._readings(ledger):
+            if reading is None:
+                self._clear_away(ledger, segment)
+            else:
+                taken += self._drain_block(ledger, segment, reading)
+        return taken
 
     def _run(self) -> None:
         backoff = _FIRST_BACKOFF
@@ -145,16 +150,22 @@ class Drain:
         if self._lock is not None:
             self._lock.close()
             self._lock = None
+        self._reader.shutdown()
 
-    def _drain_segment(self, ledger: Ledger, segment: Segment) -> int:
-        row, total = ledger.cursor(segment.name)
-        reading = _read(segment, row, None)
-        if reading is None:
-            self._clear_away(ledger, segment)
-            return 0
-        block = ledger.begin(
-            segment.name, reading.first, reading.last, reading.total, reading.digests(), config.get_int("dedup_hours")
-        )
+    def _readings(self, ledger: Ledger) -> Iterator[tuple[Segment, Reading | None]]:
+        """The next block of each segment, read while the one before is on its way into the store: that is the engine's work."""
+        left = deque(segments.list_segments(self.directory))
+        ahead: Future[Reading | None] | None = None
+        while left:
+            segment = left.popleft()
+            reading = ahead.result() if ahead else _read(segment, ledger.cursor(segment.name)[0], None)
+            ahead = self._reader.submit(_read, left[0], ledger.cursor(left[0].name)[0], None) if left else None
+            yield segment, reading
+
+    def _drain_block(self, ledger: Ledger, segment: Segment, reading: Reading) -> int:
+        total = ledger.cursor(segment.name)[1]
+        keep_hours = config.get_int("dedup_hours")
+        block = ledger.begin(segment.name, reading.first, reading.last, reading.total, reading.digests, keep_hours)
         self._store(ledger, block, reading)
         return reading.total - total
 
@@ -242,7 +253,8 @@ def _read(segment: Segment, after: int, until: int | None) -> Reading | None:
             drops.update((project, reason) for project, reason in _decode_any(dropped))
             if until is None and len(found) >= _BLOCK_EVENTS:
                 break
-    return Reading(first, last, total, found, damaged, recent, drops) if first else None
+    digests = [digest(line.project_id, line.message_id) for line in found]
+    return Reading(first, last, total, found, digests, damaged, recent, drops) if first else None
 
 
 def _read_row(text: bytes, found: list[Line], damaged: list[Poison]) -> None:

@@ -8,6 +8,7 @@ import logging
 import pickle
 import signal
 import socket
+from contextlib import suppress
 from multiprocessing import get_context
 from struct import Struct
 
@@ -31,7 +32,7 @@ _Waiting = tuple[Task, "asyncio.Future[Taken]"]
 class Readers:
     """`count` children of this process; until the first of them is ready, and where there are none, `read` does it here.
 
-    They belong to the event loop that first calls `read`, and end with it. One that died is replaced.
+    They belong to the event loop that starts them, and end with it. One that died is replaced.
     """
 
     def __init__(self, count: int) -> None:
@@ -39,10 +40,14 @@ class Readers:
         self._waiting: asyncio.Queue[_Waiting] = asyncio.Queue()
         self._keepers: list[asyncio.Task[None]] = []
 
-    async def read(self, task: Task) -> Taken:
-        """Validate and enrich. Raises Refusal when the process that did it died: the client is to send again."""
+    def start(self) -> None:
+        """Start the children, in a running event loop. Idempotent."""
         if not self._keepers:
             self._keepers = [asyncio.create_task(self._keep_one()) for _ in range(self._count)]
+
+    async def read(self, task: Task) -> Taken:
+        """Validate and enrich. Raises Refusal when the process that did it died: the client is to send again."""
+        self.start()
         if not self._ready:
             return read(task)
         future: asyncio.Future[Taken] = asyncio.get_running_loop().create_future()
@@ -105,11 +110,11 @@ def _serve(parent: socket.socket) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent says when it is time
     children.end_with_parent()
     geo.load()
-    stream = parent.makefile("rwb")
-    stream.write(b"+")
-    stream.flush()
-    while header := stream.read(_length.size):
-        tasks: list[Task] = pickle.loads(stream.read(_length.unpack(header)[0]))
-        taken = pickle.dumps([read(task) for task in tasks], pickle.HIGHEST_PROTOCOL)
-        stream.write(_length.pack(len(taken)) + taken)
+    with suppress(ConnectionError), parent.makefile("rwb") as stream:
+        stream.write(b"+")
         stream.flush()
+        while header := stream.read(_length.size):
+            tasks: list[Task] = pickle.loads(stream.read(_length.unpack(header)[0]))
+            taken = pickle.dumps([read(task) for task in tasks], pickle.HIGHEST_PROTOCOL)
+            stream.write(_length.pack(len(taken)) + taken)
+            stream.flush()
