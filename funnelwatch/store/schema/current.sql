@@ -136,9 +136,9 @@ CREATE TABLE event_minute
 )
 ENGINE = MergeTree
 PARTITION BY (retention_days, intDiv(minute, 43200))
-ORDER BY (project_id, funnel_id, funnel_version, run_id, intDiv(minute, 60), dims, value, name, step, minute, version)
+ORDER BY (project_id, funnel_id, funnel_version, run_id, dims, intDiv(minute, 60), value, name, step, minute, version)
 TTL toDateTime(minute * 60) + toIntervalDay(retention_days)
-SETTINGS ttl_only_drop_parts = 1, index_granularity = 8192;
+SETTINGS ttl_only_drop_parts = 1, index_granularity = 2048;
 
 CREATE TABLE events
 (
@@ -266,9 +266,9 @@ CREATE TABLE funnel_minute
 )
 ENGINE = MergeTree
 PARTITION BY (retention_days, intDiv(minute, 43200))
-ORDER BY (project_id, funnel_id, funnel_version, run_id, intDiv(minute, 60), dims, value, step, minute, version)
+ORDER BY (project_id, funnel_id, funnel_version, run_id, dims, intDiv(minute, 60), value, step, minute, version)
 TTL toDateTime(minute * 60) + toIntervalDay(retention_days)
-SETTINGS ttl_only_drop_parts = 1, index_granularity = 8192;
+SETTINGS ttl_only_drop_parts = 1, index_granularity = 2048;
 
 CREATE TABLE ingest_recent
 (
