@@ -3,7 +3,7 @@
 import hashlib
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import Future
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import chain, islice
@@ -32,6 +32,8 @@ CHILDREN = 2
 RETRY_MS = 60_000
 
 Row = Mapping[str, Any] | bytes | Reject
+#: (index in the block, reason) of messages that became no event.
+Dropped = list[tuple[int, str]]
 
 
 @dataclass
@@ -72,7 +74,7 @@ def import_rows(
         future_ms=config.get_int("future_hours") * 3_600_000,
     )
     store = _Store(project, report)
-    for block, lines, dropped in _read_all(_blocks(rows), arrival):
+    for block, dropped in _stored(_read_all(_blocks(rows), arrival), store):
         for index, reason in dropped:
             reject(reason, block.raws[index].decode(errors="replace"))
         for bad in block.rejects:
@@ -80,7 +82,6 @@ def import_rows(
         report.read += len(block.raws) + len(block.rejects)
         report.rejected.update(bad.reason for bad in block.rejects)
         report.rejected.update(reason for _, reason in dropped)
-        store(lines)
         progress(report)
     return report
 
@@ -120,7 +121,7 @@ def _blocks(rows: Iterable[Row]) -> Iterator[_Block]:
         yield _Block(raws, [row for row in taken if isinstance(row, Reject)])
 
 
-def _read_all(blocks: Iterator[_Block], arrival: Arrival) -> Iterator[tuple[_Block, bytes, list[tuple[int, str]]]]:
+def _read_all(blocks: Iterator[_Block], arrival: Arrival) -> Iterator[tuple[_Block, bytes, Dropped]]:
     """Each block with its spool lines and drops. A small file is read here; a large one by CHILDREN processes, in order."""
     first = next(blocks, None)
     if first is None:
@@ -130,7 +131,7 @@ def _read_all(blocks: Iterator[_Block], arrival: Arrival) -> Iterator[tuple[_Blo
     if second is None:
         return
     with children.pool(CHILDREN) as readers:
-        waiting: deque[tuple[_Block, Future[tuple[bytes, list[tuple[int, str]]]]]] = deque()
+        waiting: deque[tuple[_Block, Future[tuple[bytes, Dropped]]]] = deque()
         for block in chain([second], blocks):
             waiting.append((block, readers.submit(intake.read_block, block.raws, arrival)))
             if len(waiting) > CHILDREN:
@@ -138,6 +139,18 @@ def _read_all(blocks: Iterator[_Block], arrival: Arrival) -> Iterator[tuple[_Blo
                 yield (done, *future.result())
         for done, future in waiting:
             yield (done, *future.result())
+
+
+def _stored(blocks: Iterator[tuple[_Block, bytes, Dropped]], store: Callable[[bytes], None]) -> Iterator[tuple[_Block, Dropped]]:
+    """Each block once it is stored, in order; the next one is read from the file meanwhile."""
+    with ThreadPoolExecutor(1) as storing:
+        ready = next(blocks, None)
+        while ready is not None:
+            block, lines, dropped = ready
+            under_way = storing.submit(store, lines)
+            ready = next(blocks, None)
+            under_way.result()
+            yield block, dropped
 
 
 class _Store:
