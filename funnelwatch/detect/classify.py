@@ -75,6 +75,8 @@ def split(anomaly: Anomaly, cast: Roster, seen: Expectation) -> Split | None:
     due, hits = float(seen.expected[row, span].sum()), float(seen.hits[row, span].sum())
     trials = float(seen.due_trials[row, span].sum())
     best: Split | None = None
+    if trials <= 0:  # a quiet night: nobody has come as far as `seen` reaches
+        return None
     for cells in cast.cells.get(anomaly.key, {}).values():
         covered = float(seen.due_trials[cells][:, span].sum())
         if not COVERED * trials <= covered <= 1.02 * trials:

@@ -265,9 +265,11 @@ def _simplify(table: LeafTable, board: _Board, best: Located, sign: float) -> Lo
 
 def _shift(board: _Board, rest: NDArray[np.bool_], outside: NDArray[np.bool_], sign: float) -> float:
     """Standard deviations by which `rest` is off in the bad direction, beyond the factor of `outside`."""
-    common = board.observed[outside].sum() / max(board.expected[outside].sum(), 1e-9)
-    variance = common * board.chance[rest].sum() + common**2 * board.doubt[rest].sum()
-    missing = sign * (common * board.expected[rest].sum() - board.observed[rest].sum())
+    due, due_outside = board.expected[rest].sum(), max(board.expected[outside].sum(), 1e-9)
+    common = board.observed[outside].sum() / due_outside
+    own, of_factor = (common * board.chance[part].sum() + common**2 * board.doubt[part].sum() for part in (rest, outside))
+    variance = own + (due / due_outside) ** 2 * of_factor  # where most shoppers are hit, few are left to tell the factor by
+    missing = sign * (common * due - board.observed[rest].sum())
     return float(missing / np.sqrt(max(variance, 1e-9)))
 
 

@@ -54,7 +54,7 @@ def observe(
             incident = _match(known, group[0])
             if incident in touched:
                 continue  # a lesser trace of what a larger group has just described
-            if incident is not None and _is_leftover(incident, group[0], at):
+            if incident is not None and _is_leftover(incident, group[0]):
                 continue
             if incident is None:
                 incident = _open(project, run_id, group, at, notify)
@@ -66,9 +66,9 @@ def observe(
     return touched
 
 
-def _is_leftover(incident: Incident, finding: Finding, at: datetime) -> bool:
-    """Whether what we have just found over lingers in a series too small to show it. A relapse begins anew."""
-    if incident.status != "resolved" or at - incident.last_seen_at > REOPEN_WITHIN:
+def _is_leftover(incident: Incident, finding: Finding) -> bool:
+    """Whether what we have found over lingers in a series too small to show it, for weeks perhaps. A relapse begins anew."""
+    if incident.status != "resolved":
         return False
     if finding.anomaly.onset_interval[1] >= clock.to_minute(incident.last_seen_at):
         return False

@@ -20,7 +20,7 @@ from funnelwatch.pipeline import process
 from funnelwatch.pipeline.funnels import Watched, watched_funnels
 from funnelwatch.pipeline.learning import learn, live_funnels, load_bands
 from funnelwatch.pipeline.rolling import roll_up_new
-from funnelwatch.pipeline.watch import WINDOW, Watch
+from funnelwatch.pipeline.watch import WINDOW, Watch, tick
 from funnelwatch.projects.models import Project
 from funnelwatch.rollup import forget_run, roll_up
 from funnelwatch.store.client import Client
@@ -66,16 +66,16 @@ def replay(
 def watch_past(project: Project, start: datetime, end: datetime, progress: Progress) -> int:
     """Watch [start, end) as the live ticks would have, had they been running; returns how many incidents are open then.
 
-    Raises StoreError.
+    The last minute is a live tick, which writes the overview. Raises StoreError.
     """
     client = process.runtime().client
     with clock.at(end):
         roll_up_new(client, project)
         for funnel in live_funnels(client, project, end):
             watch = Watch(client, project, funnel, "", "live")
-            _Run(watch, progress).over(clock.to_minute(start), clock.to_minute(end))
+            _Run(watch, progress).over(clock.to_minute(start), clock.to_minute(end) - 1)
             watch.keep(end)
-    return Incident.objects.filter(project=project, run_id="", resolved_at=None).count()
+        return len(tick(project.pk))
 
 
 def _span(client: Client, project: Project, start: datetime | None, end: datetime | None) -> tuple[int, int, int]:

@@ -7,6 +7,7 @@ import pytest
 
 from funnelwatch import config
 from funnelwatch.core.cohort import Cohort
+from funnelwatch.core.series import SeriesWindow
 from funnelwatch.core.signals import Anomaly
 from funnelwatch.detect.baseline import fit
 from funnelwatch.detect.run import DetectState, judge
@@ -73,6 +74,21 @@ def test_a_drop_in_one_cohort_names_it_and_ends_when_it_is_over() -> None:
     assert all(Cohort.of({"leaf": "1"}) in names for names in during)
     assert not any(Cohort.of({"leaf": leaf}) in names for names in during for leaf in ("0", "2"))
     assert after == []
+
+
+def test_a_drop_stays_one_of_the_rate_through_a_night_in_which_nobody_comes() -> None:
+    start, closed = LEARNED + 60, LEARNED + 120
+    world = StepWorld((30.0, 20.0), (0.6, 0.5), faults=(Fault(start, start + 600, 0.3),))
+    watched = watch(world, start + 420, 6)
+    baseline = fit(watched.history(LEARNED))
+    state, kinds = None, set()
+    for minute in range(LEARNED, start + 420):
+        window = watched.window(minute)
+        empty = window.minutes >= closed
+        counts = (np.where(empty, 0.0, array) for array in (window.trials, window.hits))
+        state, anomalies = judge(state, baseline, SeriesWindow(window.keys, window.minutes, *counts), minute)
+        kinds = {anomaly.kind for anomaly in anomalies if anomaly.key.metric == "conversion"}
+    assert kinds == {"rate"}
 
 
 @pytest.mark.parametrize(("wobble", "day_wobble"), [(0.0, 0.0), (0.02, 0.01), (0.05, 0.03)])
