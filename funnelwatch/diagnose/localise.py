@@ -33,7 +33,7 @@ ALL_EXPLAINED = 0.95
 MOSTLY = 0.6
 #: ... and if its share of the shoppers is at most this part of its share of the change.
 CONCENTRATED = 0.9
-#: Siblings this many standard deviations off fall with the child, so the parent is the answer (3.0: 0.69 on RS, none: 0.60).
+#: Siblings this many standard deviations off fall with the child, so the parent is the answer (3.0: 0.73 on RS, none: 0.58).
 SIBLING_Z = 3.0
 #: A value that this share of the shoppers have tells nobody where to look.
 NEARLY_ALL = 0.97
