@@ -39,7 +39,6 @@ async def _live(receive: Any, send: Any) -> None:
         except Exception as error:
             await send({"type": "lifespan.startup.failed", "message": str(error)})
             raise
-        ingest.start()
         await send({"type": "lifespan.startup.complete"})
         await receive()
         await asyncio.to_thread(stack.close)

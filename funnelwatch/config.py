@@ -25,7 +25,7 @@ SETTINGS = (
     Setting("rate_per_second", 5_000, "Events a second a project may send in the long run."),
     Setting("rate_burst", 600_000, "Events a project may send above that rate before 429: a 10 s peak of 60,000 a second."),
     Setting("spool_max_mb", 8_192, "Spool size at which ingest answers 429 instead of filling the disk."),
-    Setting("readers", 2, "Processes beside each web process that read what clients send; 0: the web process does."),
+    Setting("readers", 2, "Processes a busy web process has read what clients send; 0: it reads itself."),
     Setting("geo_mmdb", "", "A MaxMind City file of the operator's own, for regions; without it only countries are known."),
     Setting("session_gap_minutes", 30, "Inactivity that ends a session where the client sends no session id; GA4's default."),
     Setting("tick_seconds", 10, "How often the running minute is rolled up and judged."),

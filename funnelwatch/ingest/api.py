@@ -87,10 +87,6 @@ class IngestApp:
         """Prometheus text of this process's requests and the node's spool."""
         return metrics_text(self._spool.directory, self.metrics)
 
-    def start(self) -> None:
-        """Get ready before the first request; call it in the event loop that will serve. Idempotent."""
-        self._readers.start()
-
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             raise RuntimeError(f"ingest answers http only, not {scope['type']}")

@@ -11,6 +11,7 @@ import socket
 from contextlib import suppress
 from multiprocessing import get_context
 from struct import Struct
+from time import monotonic
 
 from funnelwatch.core import children
 from funnelwatch.ingest import geo
@@ -24,35 +25,40 @@ _MOST_BYTES = 512 * 1024
 #: Of an answer held in memory before the child has to wait; it is hardly larger than what was handed over.
 _BUFFER_BYTES = 16 * 1024 * 1024
 _RESTART_SECONDS = 1.0
+#: Messages in a second that make children worth their 150 MB each: reading these takes 2 % of an interpreter.
+_BUSY = 500
 _length = Struct("!Q")
 
 _Waiting = tuple[Task, "asyncio.Future[Taken]"]
 
 
 class Readers:
-    """`count` children of this process; until the first of them is ready, and where there are none, `read` does it here.
+    """Up to `count` children of this process, from the first busy second on; until one is ready `read` does it here.
 
-    They belong to the event loop that starts them, and end with it. One that died is replaced.
+    They belong to the event loop that calls `read`, and end with it. One that died is replaced.
     """
 
     def __init__(self, count: int) -> None:
         self._count, self._ready = count, 0
         self._waiting: asyncio.Queue[_Waiting] = asyncio.Queue()
         self._keepers: list[asyncio.Task[None]] = []
-
-    def start(self) -> None:
-        """Start the children, in a running event loop. Idempotent."""
-        if not self._keepers:
-            self._keepers = [asyncio.create_task(self._keep_one()) for _ in range(self._count)]
+        self._second, self._seen = 0, 0
 
     async def read(self, task: Task) -> Taken:
         """Validate and enrich. Raises Refusal when the process that did it died: the client is to send again."""
-        self.start()
         if not self._ready:
+            if not self._keepers and self._is_busy(len(task.raws)):
+                self._keepers = [asyncio.create_task(self._keep_one()) for _ in range(self._count)]
             return read(task)
         future: asyncio.Future[Taken] = asyncio.get_running_loop().create_future()
         self._waiting.put_nowait((task, future))
         return await future
+
+    def _is_busy(self, messages: int) -> bool:
+        second = int(monotonic())
+        self._seen = messages + (self._seen if second == self._second else 0)
+        self._second = second
+        return self._seen >= _BUSY
 
     async def _keep_one(self) -> None:
         while True:

@@ -23,6 +23,10 @@ MESSAGES: list[Any] = [
 ]  # fmt: skip
 
 
+#: As many in one second as make a node start its readers.
+RUSH = [{"type": "page", "anonymousId": "v1", "messageId": f"rush-{number}"} for number in range(500)]
+
+
 def children_of(pid: int | None = None) -> set[psutil.Process]:
     """Processes it started to compute; Python's own resource tracker is none."""
     return {child for child in psutil.Process(pid).children() if any("spawn_main" in part for part in child.cmdline())}
@@ -31,7 +35,7 @@ def children_of(pid: int | None = None) -> set[psutil.Process]:
 def readers_of(node: Node) -> set[psutil.Process]:
     """The children of this process that read for `node`, once it has them."""
     before = children_of()
-    node.batch({**MESSAGES[1], "messageId": "first"})
+    node.batch(*RUSH)
     wait_for(lambda: node.app._readers._ready > 0)
     return children_of() - before
 
@@ -42,6 +46,13 @@ def beside(tmp_path: Path, store: Client, project_id: int) -> Iterator[Node]:
     made = Node(tmp_path / "beside", store, project_id + 700_000, readers=1)
     yield made
     made.close()
+
+
+def test_a_small_shop_pays_for_no_reader(beside: Node) -> None:
+    before = children_of()
+    for _ in range(3):
+        beside.batch(*MESSAGES)
+    assert children_of() == before
 
 
 def test_what_a_reader_makes_of_messages_is_what_the_web_process_makes_of_them(node: Node, beside: Node) -> None:
@@ -77,13 +88,14 @@ def test_when_a_reader_dies_the_client_is_told_to_send_again_and_another_takes_i
     assert beside.batch(MESSAGES[1]).status_code == 200
     wait_for(lambda: beside.app._readers._ready > 0)
     assert beside.batch(MESSAGES[1]).status_code == 200
-    assert [row["message_id"] for row in beside.stored()] == ["first", "m2"]
+    assert [row["message_id"] for row in beside.stored()][500:] == ["m2"]
 
 
 def test_readers_end_with_a_process_that_is_killed(tmp_path: Path) -> None:
     node = Child(tmp_path)
-    httpx.post(f"{node.url}/v1/batch", json={"batch": [MESSAGES[1]]}, auth=("wk_test", "")).raise_for_status()
+    httpx.post(f"{node.url}/v1/batch", json={"batch": RUSH}, auth=("wk_test", "")).raise_for_status()
+    wait_for(lambda: children_of(node.pid))
     (reader,) = children_of(node.pid)
     node.kill()
     assert psutil.wait_procs([reader], timeout=10)[1] == []
-    assert node.finish() == {"m2": 1}
+    assert node.finish() == {f"rush-{number}": 1 for number in range(500)}

@@ -14,7 +14,6 @@ from types import FrameType
 import uvicorn
 from django.conf import settings
 
-from funnelwatch import pipeline
 from funnelwatch.celery import embedded_jobs
 from funnelwatch.ingest.geo import GeoFileError
 from funnelwatch.store.client import StoreError
@@ -92,7 +91,6 @@ class _Server(uvicorn.Server):
         self._ready = ready
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        pipeline.ingest_app().start()
         await super().startup(sockets)
         await asyncio.to_thread(self._ready)
 

@@ -60,6 +60,7 @@ def _entry(product: Product) -> dict[str, object]:
         "sku": product.sku,
         "name": product.name,
         "category": product.category,
+        "line": product.name.split()[0].lower(),
         "price": product.price,
         "url": reverse("storefront-product", args=[product.sku]),
     }

@@ -65,6 +65,7 @@ class Command(Base):
         plan = known or _new_shop(Plan.new(), path)
         simulation = plan.simulation()
         until = clock.now()
+        _tell_changes(simulation, plan.told_until if known else "", until)
         # Before `up` starts: its ticks would roll up a history that is still growing.
         _tell_history(simulation, plan, until, progress)
         if known is None:  # a new shop's trouble has begun already, and would have been found by now
@@ -90,6 +91,7 @@ class Command(Base):
         def told(moment: datetime) -> None:
             if moment - datetime.fromisoformat(plan.told_until) < SAVE_EVERY:
                 return
+            _tell_changes(plan.simulation(), plan.told_until, moment)
             plan.told_until = moment.isoformat()
             plan.save(path)
             for incident in Incident.objects.filter(resolved_at=None).exclude(pk__in=said):
@@ -133,16 +135,22 @@ def _wait_for(url: str, process: subprocess.Popen[bytes]) -> None:
 
 
 def _new_shop(plan: Plan, path: Path) -> Plan:
-    """The project with its changes."""
+    """The project."""
     simulation = plan.simulation()
     scenario = simulation.scenario
     made = create_project(scenario.project, plan.timezone, scenario.shop.currency, default_steps(), "demo@localhost")
     Project.objects.filter(pk=made.project.pk).update(title=scenario.shop.name)
-    for change in simulation.changes():
-        ledger.upsert(made.project, ledger.clean(change))
     plan.write_key, plan.email, plan.password = made.write_key, made.admin_email, made.admin_password or ""
     plan.save(path)
     return plan
+
+
+def _tell_changes(simulation: Simulation, since: str, until: datetime) -> None:
+    """What was deployed and configured between these times (`since` ISO 8601, empty: ever); tomorrow's release is not known today."""
+    project = Project.objects.get(name=simulation.scenario.project)
+    for change in map(ledger.clean, simulation.changes()):
+        if (not since or change["started_at"] > datetime.fromisoformat(since)) and change["started_at"] <= until:
+            ledger.upsert(project, change)
 
 
 def _tell_history(simulation: Simulation, plan: Plan, until: datetime, progress: Progress) -> None:
