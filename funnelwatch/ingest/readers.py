@@ -62,12 +62,14 @@ class Readers:
 
     async def _keep_one(self) -> None:
         while True:
-            code = await self._one_life()
-            log.error("a process that reads events ended (exit code %s); another one takes its place", code)
+            try:
+                await self._one_life()
+            except (EOFError, OSError) as error:
+                log.error("a process that reads events ended (%s); another one takes its place", error)
             await asyncio.sleep(_RESTART_SECONDS)
 
-    async def _one_life(self) -> int | None:
-        """One child from start to end; its exit code."""
+    async def _one_life(self) -> None:
+        """One child from start to end. Raises EOFError, OSError when it ends."""
         here, there = socket.socketpair()
         process = get_context("spawn").Process(target=_serve, args=(there,), name="reader", daemon=True)
         process.start()
@@ -81,11 +83,9 @@ class Readers:
                     await _hand_over(await self._next_group(), out, back)
             finally:
                 self._ready -= 1
-        except (asyncio.IncompleteReadError, ConnectionError):
-            return process.exitcode
         finally:
             here.close()
-            process.terminate()
+            process.kill()  # it has nothing to finish
             process.join()
 
     async def _next_group(self) -> list[_Waiting]:
@@ -113,7 +113,8 @@ async def _hand_over(group: list[_Waiting], out: asyncio.StreamReader, back: asy
 
 def _serve(parent: socket.socket) -> None:
     """A child's whole life: its parent's end is closed when the parent ends, however it does."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent says when it is time
+    for number in (signal.SIGINT, signal.SIGTERM):  # these reach the whole group; the parent says when it is time
+        signal.signal(number, signal.SIG_IGN)
     children.end_with_parent()
     geo.load()
     with suppress(ConnectionError), parent.makefile("rwb") as stream:
