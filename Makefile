@@ -26,9 +26,9 @@ demo: install
 packages:
 	@.ci/packages chromium redis-server postgresql libcairo2 clickhouse-server nodejs npm
 
-# A file stays in one process: chDB opens one data directory a process. Shared fixtures of a file are built once.
+# A file stays in one process: chDB opens one data directory a process. Shared fixtures of a file are built once. In conftest.py's order, the longest first.
 test: install packages
-	$(BIN)/python -m pytest -n 2 --dist loadfile $(TESTS)
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(TESTS)
 
 lint: install
 	$(BIN)/ruff check .
