@@ -66,6 +66,11 @@ def test_the_readme_names_every_setting() -> None:
     assert not {name for name in names if f"`{name}`" not in readme}
 
 
+def test_every_knob_set_in_the_shell_reaches_the_containers() -> None:
+    compose = (ROOT / "docker-compose.yml").read_text()
+    assert not {setting.name for setting in config.SETTINGS if not re.search(rf"^ +FUNNELWATCH_{setting.name.upper()}:", compose, re.M)}
+
+
 def test_the_readme_names_every_command() -> None:
     readme = (ROOT / "README.md").read_text()
     commands = {path.stem for path in (PACKAGE / "web/management/commands").glob("[!_]*.py")}
