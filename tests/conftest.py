@@ -5,6 +5,8 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
 import django
 import pytest
@@ -13,6 +15,7 @@ from hypothesis import settings
 
 from funnelwatch.store.client import Client, connect
 from funnelwatch.store.migrate import migrate
+from tests import story
 
 # A busy machine is not a wrong answer.
 settings.register_profile("no-deadline", deadline=None)
@@ -30,7 +33,7 @@ del os.environ["DJANGO_SETTINGS_MODULE"]
 
 
 #: Files of a minute and more, begun first: two workers then end together, and not one of them minutes later.
-LONGEST = ("test_server_story", "test_flow", "test_demo", "test_replay", "test_clients", "test_repeatable", "test_up")
+LONGEST = ("test_flow", "test_replay", "test_demo", "test_server_story", "test_clients", "test_repeatable", "test_up")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -44,6 +47,15 @@ def data_directory() -> Iterator[str]:
     """The data directory of this process; removed at the end."""
     yield _data
     shutil.rmtree(_data, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def shop_history(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> tuple[Path, dict[str, Any]]:
+    """A data directory with the story's fourteen days, for stories that begin with a copy of it, and what `init` printed there."""
+    own = tmp_path_factory.getbasetemp()
+    folder = (own if worker_id == "master" else own.parent) / "history"  # xdist's workers have one parent
+    folder.mkdir(exist_ok=True)
+    return story.shared_history(folder)
 
 
 @pytest.fixture(scope="session")

@@ -1,5 +1,6 @@
 """The whole story from outside: a shop with fourteen days of history, then an evening sent over HTTP at a clock the test drives."""
 
+import fcntl
 import json
 import shutil
 import threading
@@ -69,6 +70,17 @@ def write_history(path: Path) -> int:
     return count
 
 
+def shared_history(folder: Path) -> tuple[Path, dict[str, Any]]:
+    """`make_history`, made by whichever process of the test run comes first; never opened, only copied."""
+    made = folder / "made.json"
+    with (folder / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not made.exists():
+            _, shop = make_history(folder)
+            made.write_text(json.dumps(shop))
+    return folder / "data", json.loads(made.read_text())
+
+
 def make_history(folder: Path) -> tuple[Path, dict[str, Any]]:
     """A data directory in `folder` with the shop's fourteen days imported and the ledger known, and what `init` printed."""
     data, events, clock_file = folder / "data", folder / "events.jsonl", folder / "clock"
@@ -81,6 +93,7 @@ def make_history(folder: Path) -> tuple[Path, dict[str, Any]]:
     assert report["rejected"] == {}
     processes.result("changes", "import", write_changes(folder), "--project", "shop", data=data, **driven)
     processes.python("from funnelwatch import pipeline\npipeline.start()\npipeline.tick(1)\npipeline.stop()\n", data, **driven)
+    add_channels(lambda code: processes.python(code, data))
     return data, shop
 
 

@@ -1,7 +1,5 @@
 """The story of the product, end to end: SDK-shaped events over HTTP in; one incident, one message, one page out. And the quiet twin."""
 
-import shutil
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,21 +17,11 @@ FLAGS = (
 )  # fmt: skip
 
 
-@pytest.fixture(scope="module")
-def history(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, dict[str, Any]]]:
-    """The shop's past; both stories start from copies of it."""
-    folder = tmp_path_factory.mktemp("history")
-    data, shop = story.make_history(folder)
-    story.add_channels(lambda code: processes.python(code, data))
-    yield data, shop
-    shutil.rmtree(folder)
-
-
 @pytest.mark.parametrize("faulty", [True, False], ids=["faulty", "quiet"])
 def test_a_broken_payment_becomes_one_incident_one_message_and_one_page_and_the_quiet_twin_opens_nothing(
-    history: tuple[Path, dict[str, Any]], tmp_path: Path, faulty: bool
+    shop_history: tuple[Path, dict[str, Any]], tmp_path: Path, faulty: bool
 ) -> None:
-    kept, shop = history
+    kept, shop = shop_history
     data, clock_file = tmp_path / "data", tmp_path / "clock"
     story.copy(kept, data)
     story.set_clock(clock_file, story.HISTORY_UNTIL)

@@ -3,17 +3,16 @@
 from collections.abc import Mapping
 from typing import Any
 
-from msgspec import Raw, Struct, field
+from msgspec import Struct, field
 
 from funnelwatch.ingest.snapshot import KeyInfo, address_in
-from funnelwatch.ingest.wire import NO_CONTEXT
 
 #: Headers in which CDNs write the visitor's country and region. Believed only when a trusted proxy sent the request.
 _COUNTRY_HEADERS = (b"cf-ipcountry", b"cloudfront-viewer-country", b"x-vercel-ip-country", b"x-appengine-country", b"x-country-code")
 _REGION_HEADERS = (b"cf-region-code", b"cloudfront-viewer-country-region", b"x-vercel-ip-country-region", b"x-appengine-region")
 
 
-class Arrival(Struct, frozen=True, kw_only=True):
+class Arrival(Struct, frozen=True, kw_only=True, array_like=True):
     """Everything about one request (or one imported file) that its messages share. Times in epoch milliseconds."""
 
     key: KeyInfo
@@ -27,7 +26,7 @@ class Arrival(Struct, frozen=True, kw_only=True):
     address: str = ""  # of the peer, or of its client when the peer is a trusted proxy; never stored
     country: str = ""  # from a trusted CDN's headers
     region: str = ""
-    default_context: Raw = NO_CONTEXT  # of messages that have none
+    default_context: bytes = b"{}"  # of messages that have none, as JSON
     situations: dict[Any, Any] = field(default_factory=dict)  # what a context came to, for the messages that share it
     opted_out: str = ""  # "Do-Not-Track" or "Global Privacy Control" when sent and honoured
 

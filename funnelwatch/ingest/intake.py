@@ -103,10 +103,10 @@ def _decode(raw: bytes | Raw, notes: Notes | None) -> tuple[Message, bytes | Raw
 
 def _situation(message: Message, arrival: Arrival, notes: Notes | None) -> tuple[Any, DropReason | None]:
     """The draft as far as context and channel decide it, shared by the messages of a request that have the same ones."""
-    raw = message.context if message.context is not NO_CONTEXT else arrival.default_context
+    raw = arrival.default_context if message.context is NO_CONTEXT else bytes(message.context)
     if notes is not None:
         return _work_out(raw, message.channel, arrival, notes)
-    key = (bytes(raw), message.channel)
+    key = (raw, message.channel)
     found = arrival.situations.get(key)
     if found is None:
         if len(arrival.situations) == _MOST_SITUATIONS:
@@ -115,7 +115,7 @@ def _situation(message: Message, arrival: Arrival, notes: Notes | None) -> tuple
     return found
 
 
-def _work_out(raw: Raw, channel: str | None, arrival: Arrival, notes: Notes | None) -> tuple[Any, DropReason | None]:
+def _work_out(raw: bytes, channel: str | None, arrival: Arrival, notes: Notes | None) -> tuple[Any, DropReason | None]:
     context, pruned = read_context(raw)
     if notes is not None:
         notes.extend({"step": "decode", "ignored": f"context.{path}".rstrip(".")} for path in pruned)

@@ -14,7 +14,7 @@ _LONGEST_ADDRESS = 45  # an IPv6 address with an IPv4 tail
 Networks = tuple[IPv4Network | IPv6Network, ...]
 
 
-class KeyInfo(msgspec.Struct, frozen=True, kw_only=True):
+class KeyInfo(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
     """One write key and the choices of its project."""
 
     project_id: int

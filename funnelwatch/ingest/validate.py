@@ -1,5 +1,6 @@
 """From one message on the wire to a draft of a canonical event: type, name, identity, time. The first stage that may drop."""
 
+import math
 from datetime import UTC, datetime
 from hashlib import blake2b
 from typing import Any
@@ -14,6 +15,7 @@ from funnelwatch.ingest.wire import Message
 _MOST_NAME = 200
 _MOST_ID = 256
 _DAY_MS = 86_400_000
+_MOST_TIME = 2**62  # a number sent for a time may be of any size; what it comes to fits 64 bits
 _INT32 = 2_147_483_647  # 24 days: the recorded skew stops there, the column is 32 bits
 #: A device clock further off than this says nothing about the delay of the event: no correction.
 SKEW_LIMIT_MS = 366 * _DAY_MS
@@ -58,7 +60,7 @@ def parse_time(value: str | int | float | None) -> int | None:
         if value is None:
             return None
         # Seconds reach 1e11 in the year 5138, milliseconds passed it in 1973.
-        return round(value if abs(value) > 1e11 else value * 1000)
+        return round(value if abs(value) > 1e11 else value * 1000) if abs(value) < _MOST_TIME else int(math.copysign(_MOST_TIME, value))
     except (ValueError, OverflowError):
         return None
 

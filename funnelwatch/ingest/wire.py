@@ -99,7 +99,7 @@ def read_message(raw: bytes | Raw) -> tuple[Message, list[str]]:
     return _leniently(decode_message, raw)
 
 
-def read_context(raw: Raw) -> tuple[Context, list[str]]:
+def read_context(raw: bytes) -> tuple[Context, list[str]]:
     """As `read_message`; a context that is no object is as good as none."""
     try:
         context, pruned = _leniently(_decode_context, raw)

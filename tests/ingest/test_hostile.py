@@ -157,12 +157,12 @@ def test_hostile_traffic_does_not_grow_the_process() -> None:
 
 def test_a_gzip_bomb_costs_neither_time_nor_memory() -> None:
     app, _ = application()
-    bomb = gzip.compress(b"[" + b" " * 100_000_000, 9)[:500_000]
+    bomb = gzip.compress(b"[" + b" " * 100_000_000, 1)[:500_000]
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    begun = time.monotonic()
+    begun = time.process_time()
     status, _ = asyncio.run(post(app, "/v1/batch", bomb, [(b"authorization", b"Basic d2tfdGVzdDo=")]))
     assert status == 413
-    assert time.monotonic() - begun < 0.5
+    assert time.process_time() - begun < 1.0  # 0.01 here; unpacking all of it takes as long as reading 100 MB
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 10_000
 
 
@@ -170,10 +170,11 @@ def test_a_gzip_bomb_costs_neither_time_nor_memory() -> None:
 def test_no_text_makes_scrubbing_slow(text: str) -> None:
     app, _ = application()
     body = json.dumps({"type": "track", "event": "E", "anonymousId": "v", "properties": {"t": text}}).encode()
-    begun = time.monotonic()
+    asyncio.run(post(app, "/v1/track", body.replace(text.encode(), b""), [(b"authorization", b"Basic d2tfdGVzdDo=")]))  # loads what is loaded once
+    begun = time.process_time()
     status, _ = asyncio.run(post(app, "/v1/track", body, [(b"authorization", b"Basic d2tfdGVzdDo=")]))
     assert status == 200
-    assert time.monotonic() - begun < 0.25
+    assert time.process_time() - begun < 1.0  # 0.02 here; a pattern that looks back as far as it likes takes 3
 
 
 def test_a_key_in_the_body_of_another_project_changes_nothing(tmp_path: Path) -> None:

@@ -19,12 +19,14 @@ from tests.platform.services import free_port
 PROGRAM = str(Path(sys.executable).with_name("funnelwatch"))
 #: A loaded machine takes this long to import the statistics libraries.
 START_SECONDS = 60
+#: For one command; the longest, an import of fourteen days, takes two minutes alone.
+SLOWEST = 600
 
 
 def run(*arguments: object, data: Path, **environment: str) -> subprocess.CompletedProcess[str]:
     """A command from start to end."""
     return subprocess.run(
-        [PROGRAM, *map(str, arguments)], env=_environment(data, environment), capture_output=True, text=True, timeout=300
+        [PROGRAM, *map(str, arguments)], env=_environment(data, environment), capture_output=True, text=True, timeout=SLOWEST
     )
 
 
@@ -39,7 +41,7 @@ def python(code: str, data: Path, **environment: str) -> str:
     """Output of Python code in a process of its own, with Django set up."""
     start = "import os, django; os.environ['DJANGO_SETTINGS_MODULE'] = 'funnelwatch.settings'; django.setup()\n"
     done = subprocess.run(
-        [sys.executable, "-c", start + code], env=_environment(data, environment), capture_output=True, text=True, timeout=300
+        [sys.executable, "-c", start + code], env=_environment(data, environment), capture_output=True, text=True, timeout=SLOWEST
     )
     assert done.returncode in (0, -signal.SIGKILL), done.stderr
     return done.stdout

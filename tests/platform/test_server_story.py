@@ -3,6 +3,7 @@
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 from tests import story
 from tests.platform import processes
@@ -23,13 +24,16 @@ print(json.dumps({{"write_key": WriteKey.objects.get(project=shop).key, "api_tok
 """
 
 
-def test_a_broken_payment_becomes_one_incident_across_web_worker_and_beat(tmp_path: Path) -> None:
-    kept, _ = story.make_history(tmp_path)
+def test_a_broken_payment_becomes_one_incident_across_web_worker_and_beat(
+    shop_history: tuple[Path, dict[str, Any]], tmp_path: Path
+) -> None:
+    kept, clock_file, data = tmp_path / "kept", tmp_path / "clock", tmp_path / "var"
+    story.copy(shop_history[0], kept)
     who = "from funnelwatch.projects.models import Project\nshop = Project.objects.get(name='shop')\nprint(shop.pk, shop.salt)"
     pk, salt = processes.python(who, kept).split()
     (tmp_path / "clickhouse").mkdir()
     shutil.move(kept / "chdb", tmp_path / "clickhouse" / "chdb")
-    clock_file, data = tmp_path / "clock", tmp_path / "var"
+    story.set_clock(clock_file, story.HISTORY_UNTIL)
     with (
         story.captured() as capture,
         clickhouse(tmp_path / "clickhouse", free_port()) as store_url,

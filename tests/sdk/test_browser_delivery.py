@@ -214,3 +214,15 @@ def test_flush_sends_at_once(page: Page, shop: Server, collector: Server) -> Non
     wait_ready(page)
     page.evaluate("funnelwatch.purchase({transaction_id: '1'}); funnelwatch.flush()")
     collector.wait_for("purchase")
+
+
+def test_flush_while_a_request_is_on_its_way_sends_the_rest_right_after_it(page: Page, shop: Server, collector: Server) -> None:
+    answered = threading.Event()
+    collector.answers = [Answer(hold=answered)]
+    open_shop(page, shop, collector, settings="{flushInterval: 60000}")
+    wait_ready(page)
+    page.evaluate("funnelwatch.flush()")
+    collector.wait(lambda: collector.posts)
+    page.evaluate("funnelwatch.purchase({transaction_id: '1'}); funnelwatch.flush()")
+    answered.set()
+    collector.wait_for("purchase")

@@ -40,6 +40,8 @@ export function createQueue(store: Store, post: Post, urgent: () => boolean, set
   let notBefore = 0;
   let ordered = 0;
   let failures = 0;
+  /** The next request was due while one was on its way: it follows at once. */
+  let due = false;
   const encoder = new TextEncoder();
 
   const waiting = () => entries.filter((entry) => !flying.includes(entry));
@@ -75,7 +77,7 @@ export function createQueue(store: Store, post: Post, urgent: () => boolean, set
       notBefore = ordered + wait * (0.5 + Math.random() / 2);
       remember([]);
     }
-    schedule(entries.length < flushAt ? flushInterval : 0);
+    schedule(due || entries.length >= flushAt ? 0 : flushInterval);
   }
 
   function schedule(delay: number) {
@@ -86,7 +88,8 @@ export function createQueue(store: Store, post: Post, urgent: () => boolean, set
   /** Sends one request and, when that is confirmed, the next. */
   const flush = guard(() => {
     timer = undefined;
-    if (flying[0]) return;
+    due = !!flying[0];
+    if (due) return;
     if (Date.now() < notBefore) schedule(0);
     else send(REQUEST_LIMIT, false);
   });
