@@ -173,7 +173,7 @@ WHERE p.at >= {{from:Int64}} AND p.at < {{to:Int64}} AND p.at >= since"""
     def _sessions(self) -> str:
         """One row a session: the times of its steps and moments in order, and where each dimension's value came from."""
         count = len(self.scope.funnel.steps)
-        steps = ",\n            ".join(f"arraySort(groupArrayIf((t, received, vals), s{k})) AS e{k}" for k in range(1, count + 1))
+        steps = ",\n            ".join(f"arraySort(groupArrayIf((t, received, vals), s{k}))" for k in range(1, count + 1))
         first = ",\n            ".join(
             f"argMinIf({d}, ord, {d} != '') AS v_{d}, minIf(ord, {d} != '') AS ord_{d}" for d in (*_CARRIED, "page_path")
         )
@@ -191,7 +191,7 @@ WHERE p.at >= {{from:Int64}} AND p.at < {{to:Int64}} AND p.at >= since"""
         values = f"arrayConcat([(0, '', toInt64(0))], {', '.join(families)})" if families else "[(0, '', toInt64(0))]"
         return f"""
         SELECT actor, session, min(t) AS began, {visitor} AS visitor, max(retention_days) AS keep_days,
-            {steps},
+            [{steps}] AS reached,
             arraySort(groupArrayIf((t, received, vals), excluded)) AS exclusions,
             arrayCompact(m -> m.2, arraySort(m -> (m.2, m.3), groupArrayIf((t, message_id, received, name, error_code, order_id,
                 ifNull(value, toDecimal64(0, 4)), units, duration_ms, vals, endpoint), moment))) AS moments,
@@ -209,14 +209,6 @@ WHERE p.at >= {{from:Int64}} AND p.at < {{to:Int64}} AND p.at >= since"""
 
     def _points(self) -> str:
         """One row an entry (and value): the greedy walk through the steps, then arrivals and moments as one list of points."""
-        count = len(self.scope.funnel.steps)
-        # one mention of the step before a step: the engine expands aliases, and two would make 2^steps of them
-        walk = [f"arrayFirst(x -> x.1 >= f, arrayPushBack(w1, {_NEVER})) AS h1"]
-        walk += [f"arrayFirst(x -> x.1 >= h{k - 1}.1, arrayPushBack(w{k}, {_NEVER})) AS h{k}" for k in range(2, count + 1)]
-        walked = ",\n            ".join(
-            f"arrayFilter(x -> {_BELONGS.format(x='x.3')}, e{k}) AS w{k}" for k in range(1, count + 1)
-        )
-        times, known = (", ".join(f"h{k}.{part}" for k in range(1, count + 1)) for part in (1, 2))
         return f"""
         SELECT *,
             arrayConcat(
@@ -227,23 +219,28 @@ WHERE p.at >= {{from:Int64}} AND p.at < {{to:Int64}} AND p.at >= since"""
             ) AS points
         FROM (
             SELECT *,
-                [{known}] AS known,
-                arrayFilter(t -> f > 0 AND t <= f + {{window:Int64}} AND t < ends, [{times}]) AS arrived
-            FROM (SELECT *, {", ".join(walk)} FROM ({self._entries(walked)}))
+                arrayMap(h -> h.2, hops) AS known,
+                arrayFilter(t -> f > 0 AND t <= f + {{window:Int64}} AND t < ends, arrayMap(h -> h.1, hops)) AS arrived
+            FROM (
+                SELECT *, arrayPopFront(arrayFold(
+                    (before, step) -> arrayPushBack(before, arrayFirst(x -> x.1 >= before[-1].1, arrayPushBack(step, {_NEVER}))),
+                    walked, [(toInt64(f), toInt64(0))])) AS hops
+                FROM ({self._entries()})
+            )
         )"""
 
-    def _entries(self, walked: str) -> str:
+    def _entries(self) -> str:
         """One row an entry into the funnel, or one with f = 0 for a session without any."""
         return f"""
         SELECT *,
             arrayJoin(if(empty(entries), [toInt64(0)], entries)) AS f,
             if(f = 0 OR f = entries[1], toInt64(0), f) AS opens,
             arrayFirst(x -> x > f, arrayPushBack(if(f = 0, [], entries), toInt64({2**60}))) AS closes,
-            arrayFirst(x -> x.1 >= f AND {_BELONGS.format(x='x.3')}, arrayPushBack(exclusions, {_NEVER})).1 AS ends
+            arrayFirst(x -> x.1 >= f AND {_BELONGS.format(x='x.3')}, arrayPushBack(exclusions, {_NEVER_EXCLUDED})).1 AS ends
         FROM (
             SELECT *,
-                {walked},
-                arrayDistinct(arrayMap(x -> x.1, w1)) AS firsts,
+                arrayMap(step -> arrayMap(x -> (x.1, x.2), arrayFilter(x -> {_BELONGS.format(x='x.3')}, step)), reached) AS walked,
+                arrayDistinct(arrayMap(x -> x.1, walked[1])) AS firsts,
                 arrayFilter((t, before) -> t - before > {{reentry:Int64}}, firsts,
                             arrayPopBack(arrayPushFront(firsts, toInt64(-{2**60})))) AS entries
             FROM (
@@ -284,7 +281,8 @@ _MOMENT = f"""CAST((arrayCount(t -> t <= m.1, arrived), m.4, m.1, m.3, 0, m.5, i
 #: Family 0 is the session as such: an array's element 0 is empty, so every event belongs to it.
 _BELONGS = "(empty({x}[family]) OR has({x}[family], multi_value))"
 #: Stands behind every list of a step's events: the step that was not reached.
-_NEVER = f"(toInt64({2**60}), toInt64({2**60}), CAST([], 'Array(Array(String))'))"
+_NEVER = f"(toInt64({2**60}), toInt64({2**60}))"
+_NEVER_EXCLUDED = f"(toInt64({2**60}), toInt64({2**60}), CAST([], 'Array(Array(String))'))"
 
 
 def _ms(column: str) -> str:
