@@ -80,7 +80,7 @@ class Server:
         return {}
 
     def _start_drain(self) -> None:
-        self._drain = Drain(self._spool_directory, self._client)
+        self._drain = Drain(self._spool_directory, self._client, self._ingest.crowded)
         self._drain.start()
 
 

@@ -83,6 +83,10 @@ class IngestApp:
         self._sampler = Sampler()
         self.metrics = Metrics()
 
+    def crowded(self) -> bool:
+        """Whether requests wait because there are more than can be taken at once. From any thread."""
+        return self._readers.crowded()
+
     def metrics_text(self) -> str:
         """Prometheus text of this process's requests and the node's spool."""
         return metrics_text(self._spool.directory, self.metrics)

@@ -3,7 +3,7 @@
 import logging
 import threading
 from collections import Counter, deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from time import monotonic
@@ -36,6 +36,9 @@ _BLOCK_ROWS = 2_000
 _PAUSE = 0.1  # between looks at an empty spool
 _CADENCE = 1.0  # between blocks that were not full: the store gets a part a second, an insert costs 20 to 40 ms of processor even with one event
 _ON_THE_WAY_MS = 1_000  # from receipt to the spool: what came in this last second may not be on the disk yet
+#: How long a burst is let in first: the drain takes half of a small machine, and who waits for an answer goes before who waits for a figure.
+_PATIENCE = 10.0
+_LOOK = 0.1  # between looks whether the burst is over
 _FIRST_BACKOFF, _LONGEST_BACKOFF = 0.5, 10.0
 _STANDBY = 2.0  # between attempts to take over from another process of the node
 #: More refused events than this in one block are the store's fault (a schema that does not fit): wait, set nothing aside.
@@ -60,8 +63,10 @@ class Reading(NamedTuple):
 class Drain:
     """Start it in every web process; the one that gets the lock works, the others stand by."""
 
-    def __init__(self, directory: Path, client: Client) -> None:
-        self.directory, self._client = directory, client
+    def __init__(self, directory: Path, client: Client, crowded: Callable[[], bool] = lambda: False) -> None:
+        """`crowded` says whether requests wait in this process because there are more than it can take at once."""
+        self.directory, self._client, self._crowded = directory, client, crowded
+        self._patience = _PATIENCE
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="drain", daemon=True)
         self._reader = ThreadPoolExecutor(1, "drain-reader")
@@ -112,6 +117,7 @@ class Drain:
                 if self._ledger is None and not self._take_over():
                     self._stop.wait(_STANDBY)
                     continue
+                self._give_way()
                 taken = self.drain_once()
                 self._say()
                 self.last_error, backoff = "", _FIRST_BACKOFF
@@ -125,6 +131,13 @@ class Drain:
             if taken < _BLOCK_EVENTS:
                 self._stop.wait(max(_PAUSE, (_CADENCE if taken else 0) - (monotonic() - begun)))
         self._let_go()
+
+    def _give_way(self) -> None:
+        """Wait for a burst to end, but no longer than _PATIENCE in all until a calm moment has been seen."""
+        while self._crowded() and self._patience > 0 and not self._stop.wait(_LOOK):
+            self._patience -= _LOOK
+        if not self._crowded():
+            self._patience = _PATIENCE
 
     def _say(self) -> None:
         """Let the watch know, once a minute, up to when all that was received here is stored."""

@@ -60,6 +60,10 @@ class Readers:
         self._waiting.put_nowait((task, future))
         return await future
 
+    def crowded(self) -> bool:
+        """Whether requests wait because all children are at work. From any thread."""
+        return not self._waiting.empty()
+
     def _is_busy(self, messages: int) -> bool:
         second = int(monotonic())
         self._seen = messages + (self._seen if second == self._second else 0)
@@ -70,8 +74,8 @@ class Readers:
         while True:
             try:
                 await self._one_life()
-            except (EOFError, OSError) as error:
-                log.error("a process that reads events ended (%s); another one takes its place", error)
+            except Exception as error:  # whatever it was: without a reader the requests would wait for ever
+                log.error("a process that reads events ended (%r); another one takes its place", error)
             await asyncio.sleep(_RESTART_SECONDS)
 
     async def _one_life(self) -> None:

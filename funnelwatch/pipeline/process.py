@@ -45,7 +45,7 @@ def start() -> Runtime:
             migrate(client)
             _runtime = Runtime(client)
         if _app is not None and _runtime.drain is None:
-            _runtime.drain = Drain(_spool_directory(), _runtime.client)
+            _runtime.drain = Drain(_spool_directory(), _runtime.client, _app.crowded)
             _runtime.drain.tiers = tiers()
             _runtime.drain.start()
         return _runtime

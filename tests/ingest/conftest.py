@@ -57,9 +57,9 @@ class Node:
         """POST a batch."""
         return self.http.post("/v1/batch", json={"batch": list(messages), **extra})
 
-    def start_drain(self, client: Client | None = None) -> None:
+    def start_drain(self, client: Client | None = None, crowded: Callable[[], bool] | None = None) -> None:
         """Begin storing, into another client if given."""
-        self.drain = Drain(self.directory, client or self.store)
+        self.drain = Drain(self.directory, client or self.store, crowded or self.app.crowded)
         self.drain.start()
 
     def stored(self, count: int | None = None) -> list[dict[str, Any]]:

@@ -121,6 +121,21 @@ def test_nothing_is_called_stored_while_the_store_is_down_so_the_watch_sees_no_e
     assert len(ids(node)) == 1
 
 
+def test_a_burst_goes_before_the_drain_for_as_long_as_it_has_patience(node: Node, monkeypatch: pytest.MonkeyPatch) -> None:
+    burst = threading.Event()
+    burst.set()
+    node.batch({"type": "page", "anonymousId": "v1"})
+    node.start_drain(crowded=burst.is_set)
+    time.sleep(0.5)
+    assert node.drain.stats().waiting_events == 1
+    burst.clear()
+    assert len(node.stored(1)) == 1
+    burst.set()
+    node.drain._patience = 0.3
+    node.batch({"type": "page", "anonymousId": "v2"})
+    assert len(node.stored(2)) == 2
+
+
 def test_a_slow_store_delays_nobody_who_sends(node: Node, store: Client) -> None:
     faulty = FaultyStore(store)
     faulty.slow = 1.0

@@ -91,6 +91,14 @@ def test_when_a_reader_dies_the_client_is_told_to_send_again_and_another_takes_i
     assert [row["message_id"] for row in beside.stored()][500:] == ["m2"]
 
 
+@pytest.mark.parametrize("sent", [1e300, -1e300, 10**30, -(2**63), "9999-12-31T23:59:59Z", "0001-01-01"])
+def test_no_time_a_client_may_send_ends_a_reader(beside: Node, sent: Any) -> None:
+    before = readers_of(beside)
+    assert beside.batch({**MESSAGES[1], "timestamp": sent, "sentAt": sent}, sentAt=sent).json() == {"success": True}
+    assert beside.stored(501)[-1]["message_id"] == "m2"
+    assert all(reader.is_running() for reader in before)
+
+
 def test_readers_end_with_a_process_that_is_killed(tmp_path: Path) -> None:
     node = Child(tmp_path)
     httpx.post(f"{node.url}/v1/batch", json={"batch": RUSH}, auth=("wk_test", "")).raise_for_status()
