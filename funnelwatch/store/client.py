@@ -37,6 +37,11 @@ class StoreUnavailable(StoreError):
     """The event store cannot be reached or opened; the message says what to do."""
 
 
+#: What an insert is made with. Looking for rows of one block that a merge would fold took 13 of 31 us an event, and there are none:
+#: whoever writes events leaves repeated ones out.
+INSERT_SETTINGS: Mapping[str, int] = {"optimize_on_insert": 0}
+
+
 @dataclass(frozen=True, slots=True)
 class Rows:
     """A result: column names and columns of equal length, as plain Python values."""

@@ -10,6 +10,7 @@ import numpy as np
 
 from funnelwatch.store import native
 from funnelwatch.store.client import (
+    INSERT_SETTINGS,
     Arrays,
     ColumnTypes,
     Params,
@@ -83,7 +84,7 @@ class ChdbClient:
         return header, [native.empty(kind) for _, kind in header]
 
     def _stream(self, table: str, names: Sequence[str], form: str, data: bytes, token: str) -> None:
-        sql = f"INSERT INTO {table} ({', '.join(names)}){_token_setting(token)}"
+        sql = f"INSERT INTO {table} ({', '.join(names)}) SETTINGS {_insert_settings(token)}"
         with self._pool.connection() as connection, _chdb_errors(), connection.send_insert(sql, form) as stream:
             stream.append(data)
             stream.finish()
@@ -125,8 +126,9 @@ def _escape(text: str, quote: str) -> str:
     return text.replace(quote, "\\" + quote) if quote else text
 
 
-def _token_setting(token: str) -> str:
-    return f" SETTINGS insert_deduplication_token = {_literal(token)}" if token else ""
+def _insert_settings(token: str) -> str:
+    plain = ", ".join(f"{name} = {value}" for name, value in INSERT_SETTINGS.items())
+    return f"{plain}, insert_deduplication_token = {_literal(token)}" if token else plain
 
 
 @contextmanager

@@ -10,6 +10,7 @@ import numpy as np
 
 from funnelwatch.store import json_lines, native
 from funnelwatch.store.client import (
+    INSERT_SETTINGS,
     Arrays,
     ColumnTypes,
     Params,
@@ -48,7 +49,7 @@ class NativeClient:
         values = [column.tolist() if isinstance(column, np.ndarray) else list(column) for column in columns.values()]
         with self._plain.connection() as client, self._errors():
             # one block whatever its size: a second one under the same token would be taken for a repetition
-            settings: dict[str, Any] = {"insert_block_size": max(len(values[0]), 1)}
+            settings: dict[str, Any] = {**INSERT_SETTINGS, "insert_block_size": max(len(values[0]), 1)}
             if token:
                 settings["insert_deduplication_token"] = token
             sql = f"INSERT INTO {table} ({', '.join(columns)}) VALUES"
