@@ -45,7 +45,7 @@ class Readers:
     """
 
     def __init__(self, count: int) -> None:
-        self._count, self._ready = count, 0
+        self._count, self._ready, self._idle = count, 0, 0
         self._waiting: asyncio.Queue[_Waiting] = asyncio.Queue()
         self._keepers: list[asyncio.Task[None]] = []
         self._second, self._seen = 0, 0
@@ -99,9 +99,15 @@ class Readers:
             process.join()
 
     async def _next_group(self) -> list[_Waiting]:
-        group = [await self._waiting.get()]
+        """What waits, shared with the other children that have nothing to do: else one took all that came at once."""
+        self._idle += 1
+        try:
+            group = [await self._waiting.get()]
+            most = self._waiting.qsize() // self._idle
+        finally:
+            self._idle -= 1
         size = sum(map(len, group[0][0].raws))
-        while size < _MOST_BYTES and not self._waiting.empty():
+        while len(group) <= most and size < _MOST_BYTES and not self._waiting.empty():
             group.append(self._waiting.get_nowait())
             size += sum(map(len, group[-1][0].raws))
         return group

@@ -5,19 +5,20 @@ from pathlib import Path
 
 from tests.platform.processes import result
 
-#: A small shop: three visitors a minute when its release breaks the checkout.
+#: A small shop: three visitors a minute when its release breaks the checkout, after a week.
 SESSIONS_PER_DAY = 1_500
+DAYS = 7
 
 
 def test_a_replay_finds_the_release_that_broke_the_checkout_and_says_so_twice_alike(tmp_path: Path) -> None:
     shop, data = tmp_path / "shop", tmp_path / "var"
-    made = result("simulate", "checkout-outage", "--sessions-per-day", SESSIONS_PER_DAY, "--out", shop, data=data)
+    made = result("simulate", "checkout-outage", "--sessions-per-day", SESSIONS_PER_DAY, "--days", DAYS, "--out", shop, data=data)
     result("init", "--project", "p", "--timezone", "Asia/Kolkata", "--currency", "INR", data=data)
     report = result("import", shop / "events.jsonl.gz", "--project", "p", "--format", "segment", data=data)
     assert report["imported"] + report["duplicates"] == made["events"]
     result("changes", "import", shop / "changes.jsonl", "--project", "p", data=data)
 
-    told = result("replay", "--project", "p", data=data)["incidents"]
+    told = result("replay", "--project", "p", data=data, FUNNELWATCH_HISTORY_DAYS=str(DAYS))["incidents"]
     (incident,) = told
     assert incident["causes"][0]["external_id"] == "deploy-9d03f7b", incident["causes"]
     onset = datetime.fromisoformat(made["history_until"]) + timedelta(minutes=40)
@@ -27,7 +28,7 @@ def test_a_replay_finds_the_release_that_broke_the_checkout_and_says_so_twice_al
     assert incident["impact"]["lost_orders"] > 0
     assert {"prophet_band", "changepoint"} & {detector["name"] for detector in incident["detectors"]}
 
-    (again,) = result("replay", "--project", "p", data=data)["incidents"]
+    (again,) = result("replay", "--project", "p", data=data, FUNNELWATCH_HISTORY_DAYS=str(DAYS))["incidents"]
     for changing in ("id", "url"):
         incident.pop(changing), again.pop(changing)
     assert again == incident
