@@ -31,3 +31,12 @@ def when(moment: datetime | None) -> str:
     if 0 < days < 7:
         return f"{local:%a %H:%M}"
     return f"{local.day} {local:%b %Y}"
+
+
+def zone(moment: datetime) -> str:
+    """The name of an aware time's zone: "IST", or "UTC−10" and "UTC+5:45" where it has none but its distance."""
+    name = f"{moment:%Z}"
+    if name[:1] not in "+-":
+        return name
+    hours, minutes = name[1:3], name[3:5]
+    return f"UTC{MINUS if name[0] == '-' else '+'}{int(hours)}{f':{minutes}' if minutes.strip('0') else ''}"

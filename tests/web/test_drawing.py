@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 from xml.etree import ElementTree
+from zoneinfo import ZoneInfo
 
 import pytest
 from django.utils import timezone
@@ -48,6 +49,13 @@ def test_times_are_clock_times_today_weekdays_this_week_and_dates_before(ago: ti
     now = datetime(2026, 11, 21, 9, 14, tzinfo=UTC)
     with clock.at(now), timezone.override("Asia/Kolkata"):
         assert format.when(now - ago) == text
+
+
+@pytest.mark.parametrize(
+    ("name", "text"), [("Asia/Kolkata", "IST"), ("UTC", "UTC"), ("Pacific/Tahiti", "UTC−10"), ("Asia/Kathmandu", "UTC+5:45"), ("Etc/GMT-3", "UTC+3")]
+)
+def test_a_zone_without_a_name_is_told_by_its_distance_from_utc(name: str, text: str) -> None:
+    assert format.zone(datetime(2026, 7, 1, tzinfo=ZoneInfo(name))) == text
 
 
 def test_a_step_range_reads_as_words() -> None:

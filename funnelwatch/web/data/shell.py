@@ -27,7 +27,7 @@ def context(request: HttpRequest) -> dict[str, object]:
         "can_respond": access.allows(request.role, "responder"),
         "can_admin": access.allows(request.role, "admin"),
         "projects": access.projects_of(request.user),
-        "region": f"{format.SIGNS.get(project.currency, project.currency)} · {clock.now().astimezone(ZoneInfo(project.timezone)):%Z}",
+        "region": f"{format.SIGNS.get(project.currency, project.currency)} · {format.zone(clock.now().astimezone(ZoneInfo(project.timezone)))}",
         "open_count": live.count(),
         "goto_incidents": live.order_by("-started_at")[:8],
         "freshness": _freshness(project),
