@@ -61,8 +61,7 @@ TIMELINE_TITLES = {
 
 DETECTORS = {
     "rate_cusum": "Delay-aware CUSUM", "glr": "Generalised likelihood ratio", "ewma": "EWMA control chart", "changepoint": "Changepoint dating",
-    "prophet": "Prophet interval", "seasonal_esd": "Seasonal ESD", "isolation_forest": "Isolation forest", "lof": "Local outlier factor",
-    "autoencoder": "Journey autoencoder", "silence": "Silence watch",
+    "prophet_band": "Prophet interval",
 }  # fmt: skip
 
 REASONS = {
