@@ -31,7 +31,7 @@ from funnelwatch.ingest.snapshot import KeyInfo, Snapshot
 from funnelwatch.ingest.spool import Spool
 from funnelwatch.ingest.status import metrics_text
 from funnelwatch.ingest.validate import parse_time
-from funnelwatch.ingest.wire import Batch, decode_batch, read_message
+from funnelwatch.ingest.wire import NO_CONTEXT, Batch, decode_batch, read_message
 
 log = logging.getLogger(__name__)
 
@@ -138,7 +138,7 @@ class IngestApp:
     async def _batch(self, body: bytes, scope: Scope, headers: Headers) -> bytes:
         batch = _read_batch(body)
         key = self._key(scope, headers, batch.writeKey)
-        arrival = self._arrival(key, scope, headers, batch.sentAt, "", bytes(batch.context))
+        arrival = self._arrival(key, scope, headers, batch.sentAt, "", batch.context)
         accepted, rejected = await self._take([bytes(raw) for raw in batch.batch], arrival)
         if not rejected:
             return _SUCCESS
@@ -195,7 +195,7 @@ class IngestApp:
         return key
 
     def _arrival(
-        self, key: KeyInfo, scope: Scope, headers: Headers, sent_at: Any, default_type: str, context: bytes = b"{}"
+        self, key: KeyInfo, scope: Scope, headers: Headers, sent_at: Any, default_type: str, context: msgspec.Raw = NO_CONTEXT
     ) -> Arrival:
         now = self._clock.now_ms()
         if sent_at is None and b"sentat" in headers:
@@ -203,7 +203,7 @@ class IngestApp:
         return arrival_from(
             key, now, headers, (scope.get("client") or ("",))[0], self._proxies,
             sent_at=parse_time(sent_at), default_type=default_type, future_ms=self._future_ms, max_event_bytes=self._most_event,
-            default_context=context,
+            default_context=bytes(context),
         )  # fmt: skip
 
     def _settings(self, path: str, scope: Scope, headers: Headers) -> tuple[int, bytes, list[tuple[bytes, bytes]]] | None:

@@ -119,7 +119,7 @@ def test_a_channel_gets_one_message_a_second_and_the_others_do_not_wait_for_it(p
     with clock.at(NOW):
         assert sending.deliver_due() == 3
     assert [key for key, _ in arrivals] == ["R", "OTHER", "R"]
-    assert arrivals[2][1] - arrivals[0][1] >= 1.5
+    assert arrivals[1][1] - arrivals[0][1] < 1.5 <= arrivals[2][1] - arrivals[0][1]
 
 
 def test_a_failing_channel_holds_up_no_other(pagerduty, incident, ops):

@@ -121,7 +121,7 @@ def test_nothing_is_called_stored_while_the_store_is_down_so_the_watch_sees_no_e
     assert len(ids(node)) == 1
 
 
-def test_a_burst_goes_before_the_drain_for_as_long_as_it_has_patience(node: Node, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_burst_goes_before_the_drain_for_as_long_as_it_has_patience(node: Node) -> None:
     burst = threading.Event()
     burst.set()
     node.batch({"type": "page", "anonymousId": "v1"})

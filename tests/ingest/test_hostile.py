@@ -162,7 +162,7 @@ def test_a_gzip_bomb_costs_neither_time_nor_memory() -> None:
     begun = time.process_time()
     status, _ = asyncio.run(post(app, "/v1/batch", bomb, [(b"authorization", b"Basic d2tfdGVzdDo=")]))
     assert status == 413
-    assert time.process_time() - begun < 1.0  # 0.01 here; unpacking all of it takes as long as reading 100 MB
+    assert time.process_time() - begun < 0.5
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 10_000
 
 
@@ -174,7 +174,7 @@ def test_no_text_makes_scrubbing_slow(text: str) -> None:
     begun = time.process_time()
     status, _ = asyncio.run(post(app, "/v1/track", body, [(b"authorization", b"Basic d2tfdGVzdDo=")]))
     assert status == 200
-    assert time.process_time() - begun < 1.0  # 0.02 here; a pattern that looks back as far as it likes takes 3
+    assert time.process_time() - begun < 0.25
 
 
 def test_a_key_in_the_body_of_another_project_changes_nothing(tmp_path: Path) -> None:
