@@ -26,6 +26,7 @@ from funnelwatch.ingest.snapshot import KeyInfo, Snapshot
 from funnelwatch.ingest.spool import Spool
 from funnelwatch.store.client import Client, connect
 from funnelwatch.store.migrate import migrate
+from funnelwatch.web.connection import Connection
 
 
 async def noop(request: HttpRequest) -> HttpResponse:
@@ -43,8 +44,8 @@ class Server:
         self._client: Client = connect(directory / "chdb")
         migrate(self._client)
         self._spool_directory = directory / "spool"
-        readers = Readers(config.get_int("readers"))
-        self._ingest = IngestApp(Snapshot(keys={"wk": KeyInfo(project_id=1, salt="salt")}), Spool(self._spool_directory, 20 * 2**30), readers)
+        readers = Readers(config.get_int("readers"), Spool(self._spool_directory, 20 * 2**30))
+        self.ingest = IngestApp(Snapshot(keys={"wk": KeyInfo(project_id=1, salt="salt")}), readers)
         self._drain: Drain | None = None
         self._start_drain()
         settings.configure(ROOT_URLCONF=__name__, ALLOWED_HOSTS=["*"], SECRET_KEY="none", MIDDLEWARE=PRODUCT_MIDDLEWARE)
@@ -56,7 +57,7 @@ class Server:
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         where = scope["path"]
         if handles(where):
-            await self._ingest(scope, receive, send)
+            await self.ingest(scope, receive, send)
         elif where == "/echo":
             message = await receive()
             await _answer(send, message["body"])
@@ -80,7 +81,7 @@ class Server:
         return {}
 
     def _start_drain(self) -> None:
-        self._drain = Drain(self._spool_directory, self._client, self._ingest.crowded)
+        self._drain = Drain(self._spool_directory, self._client, self.ingest.crowded)
         self._drain.start()
 
 
@@ -99,7 +100,7 @@ async def _answer(send: Any, body: bytes) -> None:
 
 def main(directory: Path) -> None:
     """Serve until the parent goes away."""
-    server = uvicorn.Server(uvicorn.Config(Server(directory), port=0, log_level="warning", lifespan="off", access_log=False, proxy_headers=False))
+    server = uvicorn.Server(uvicorn.Config(Server(directory), port=0, http=Connection, log_level="warning", lifespan="off", access_log=False, proxy_headers=False))
     server.config.load()
     socket = server.config.bind_socket()
     socket.listen(1024)  # who reads the port may connect at once

@@ -30,6 +30,9 @@ async def application(scope: Any, receive: Any, send: Any) -> None:
         await pages(scope, receive, send)
 
 
+application.ingest = ingest  # a `web.connection.Connection` hands it what came in whole
+
+
 async def _live(receive: Any, send: Any) -> None:
     """Open the stores before the first request and close them after the last one."""
     await receive()

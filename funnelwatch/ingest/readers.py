@@ -1,14 +1,20 @@
-"""Child processes that read messages: reading is two thirds of ingest's work, and this process's interpreter serves everyone else.
+"""Child processes that read messages and spool them: that is most of ingest's work, and this process's interpreter serves everyone else.
 
-Requests that come while all children are busy go to the next free one together, so a hand-over costs little under load.
+Requests that come while all children are busy go to the next free one together. Each child has a spool of its own and commits a group
+with one fsync, so only counts come back; a writer of this process would wait for its interpreter before and after each.
 """
 
 import asyncio
 import logging
 import signal
 import socket
-from contextlib import suppress
+from collections import deque
+from collections.abc import Callable, Iterable
+from contextlib import closing, suppress
+from functools import partial
+from itertools import repeat
 from multiprocessing import get_context
+from pathlib import Path
 from struct import Struct
 from time import monotonic
 
@@ -17,15 +23,16 @@ import msgspec
 from funnelwatch.core import children
 from funnelwatch.ingest import geo
 from funnelwatch.ingest.errors import Refusal
-from funnelwatch.ingest.reading import Taken, Task, read
+from funnelwatch.ingest.reading import Counts, Task, read
+from funnelwatch.ingest.spool import Spool, SpoolFull, Writer
 
 log = logging.getLogger(__name__)
 
 #: Bytes of messages handed over at one go: a child is done with them in about 20 ms.
 _MOST_BYTES = 512 * 1024
-#: Of an answer held in memory before the child has to wait; it is hardly larger than what was handed over.
-_BUFFER_BYTES = 16 * 1024 * 1024
 _RESTART_SECONDS = 1.0
+#: Requests being read or waiting for it that make a burst: at half of what this can do there are one or two.
+_CROWD = 8
 #: Messages in a second that make children worth their 150 MB each: reading these takes 2 % of an interpreter.
 _BUSY = 500
 _length = Struct("!Q")
@@ -33,36 +40,92 @@ _length = Struct("!Q")
 # A third of what pickle takes for the same, which is much beside a request of one event.
 _encode = msgspec.msgpack.Encoder().encode
 _decode_tasks = msgspec.msgpack.Decoder(list[Task]).decode
-_decode_taken = msgspec.msgpack.Decoder(list[Taken]).decode
+_decode_outcome = msgspec.msgpack.Decoder(tuple[list[Counts], str]).decode
 
-_Waiting = tuple[Task, "asyncio.Future[Taken]"]
+_TRY_AGAIN = Refusal(503, "try_again", "this was not taken; send it again", retry_after=1)
+
+#: Called once with what became of a task's messages when they are durable, or with why they were not taken.
+Done = Callable[[Counts | Refusal], None]
+_Waiting = tuple[Task, Done]
 
 
 class Readers:
-    """Up to `count` children of this process, from the first busy second on; until one is ready `read` does it here.
+    """Up to `count` children of this process, from the first busy second on; until one is ready messages are read here.
 
-    They belong to the event loop that calls `read`, and end with it. One that died is replaced.
+    They belong to the event loop that calls `submit`, and end with it. One that died is replaced.
     """
 
-    def __init__(self, count: int) -> None:
-        self._count, self._ready, self._idle = count, 0, 0
-        self._waiting: asyncio.Queue[_Waiting] = asyncio.Queue()
+    def __init__(self, count: int, spool: Spool) -> None:
+        self._count, self.spool = count, spool
+        self._ready: set[_Link] = set()
+        self._idle: set[_Link] = set()
+        self._waiting: deque[_Waiting] = deque()
+        self._unread = 0
+        self._sharing = False
         self._keepers: list[asyncio.Task[None]] = []
         self._second, self._seen = 0, 0
 
-    async def read(self, task: Task) -> Taken:
-        """Validate and enrich. Raises Refusal when the process that did it died: the client is to send again."""
+    def submit(self, task: Task, done: Done) -> None:
+        """Validate, enrich and spool; `done` is called from the event loop. Never raises."""
         if not self._ready:
             if not self._keepers and self._is_busy(len(task.raws)):
                 self._keepers = [asyncio.create_task(self._keep_one()) for _ in range(self._count)]
-            return read(task)
-        future: asyncio.Future[Taken] = asyncio.get_running_loop().create_future()
-        self._waiting.put_nowait((task, future))
-        return await future
+            self._read_here(task, done)
+            return
+        self._unread += 1
+        self._waiting.append((task, done))
+        self._share_soon()
 
     def crowded(self) -> bool:
-        """Whether requests wait because all children are at work. From any thread."""
-        return not self._waiting.empty()
+        """Whether more requests are on their way through the children than in a calm second. From any thread."""
+        return self._unread >= _CROWD
+
+    def _share_soon(self) -> None:
+        """Once this turn of the loop has brought what it brings, so that requests which came together go together."""
+        if self._idle and self._waiting and not self._sharing:
+            self._sharing = True
+            asyncio.get_running_loop().call_soon(self._share)
+
+    def _share(self) -> None:
+        """Give what waits to the children that have nothing to do, in equal parts: else one took all that came at once."""
+        self._sharing = False
+        while self._idle and self._waiting:
+            most = -(-len(self._waiting) // len(self._idle))
+            group, size = [], 0
+            while len(group) < most and size < _MOST_BYTES:
+                group.append(self._waiting.popleft())
+                size += sum(map(len, group[-1][0].raws))
+            self._idle.pop().hand_over(group)
+
+    def _free(self, link: "_Link") -> None:
+        self._ready.add(link)
+        self._idle.add(link)
+        self._share_soon()
+
+    def _taken(self, group: list[_Waiting], outcomes: "Iterable[Counts | Refusal]") -> None:
+        self._unread -= len(group)
+        for (_, done), outcome in zip(group, outcomes, strict=True):
+            done(outcome)
+
+    def _lost(self, link: "_Link", group: list[_Waiting]) -> None:
+        self._ready.discard(link)
+        self._idle.discard(link)
+        self._taken(group, repeat(_TRY_AGAIN, len(group)))
+        while self._waiting and not self._ready:  # nobody is left to wait for
+            self._unread -= 1
+            self._read_here(*self._waiting.popleft())
+
+    def _read_here(self, task: Task, done: Done) -> None:
+        taken = read([task])
+        if not (taken.entry.events or taken.entry.drops):
+            done(taken.counts[0])
+            return
+        try:
+            written = self.spool.enqueue(taken.entry)
+        except Refusal as refusal:
+            done(refusal)
+        else:
+            written.add_done_callback(partial(_written, done, taken.counts[0]))
 
     def _is_busy(self, messages: int) -> bool:
         second = int(monotonic())
@@ -79,65 +142,92 @@ class Readers:
             await asyncio.sleep(_RESTART_SECONDS)
 
     async def _one_life(self) -> None:
-        """One child from start to end. Raises EOFError, OSError when it ends."""
+        """One child from start to end. Raises EOFError when it ends."""
         here, there = socket.socketpair()
-        process = get_context("spawn").Process(target=_serve, args=(there,), name="reader", daemon=True)
+        process = get_context("spawn").Process(target=_serve, args=(there, self.spool.directory, self.spool.writer.max_bytes), name="reader", daemon=True)
         process.start()
         there.close()
         try:
-            out, back = await asyncio.open_unix_connection(sock=here, limit=_BUFFER_BYTES)
-            await out.readexactly(1)
-            self._ready += 1
-            try:
-                while True:
-                    await _hand_over(await self._next_group(), out, back)
-            finally:
-                self._ready -= 1
+            _, link = await asyncio.get_running_loop().create_unix_connection(lambda: _Link(self._free, self._taken, self._lost), sock=here)
+            await link.ended
+            raise EOFError("it closed its end")
         finally:
             here.close()
             process.kill()  # it has nothing to finish
             process.join()
 
-    async def _next_group(self) -> list[_Waiting]:
-        """What waits, shared with the other children that have nothing to do: else one took all that came at once."""
-        self._idle += 1
-        try:
-            group = [await self._waiting.get()]
-            most = self._waiting.qsize() // self._idle
-        finally:
-            self._idle -= 1
-        size = sum(map(len, group[0][0].raws))
-        while len(group) <= most and size < _MOST_BYTES and not self._waiting.empty():
-            group.append(self._waiting.get_nowait())
-            size += sum(map(len, group[-1][0].raws))
-        return group
 
+class _Link(asyncio.Protocol):
+    """The parent's end of one child: a group of tasks out, what became of them back."""
 
-async def _hand_over(group: list[_Waiting], out: asyncio.StreamReader, back: asyncio.StreamWriter) -> None:
-    try:
+    def __init__(
+        self,
+        free: "Callable[[_Link], None]",
+        taken: Callable[[list[_Waiting], Iterable[Counts | Refusal]], None],
+        lost: "Callable[[_Link, list[_Waiting]], None]",
+    ) -> None:
+        self._free, self._taken, self._lost = free, taken, lost
+        self._received = bytearray()
+        self._group: list[_Waiting] = []
+        self.ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = transport
+
+    def hand_over(self, group: list[_Waiting]) -> None:
+        """Have the child read these. It has nothing else to do."""
+        self._group = group
         tasks = _encode([task for task, _ in group])
-        back.write(_length.pack(len(tasks)) + tasks)
-        (size,) = _length.unpack(await out.readexactly(_length.size))
-        for (_, future), taken in zip(group, _decode_taken(await out.readexactly(size)), strict=True):
-            if not future.done():  # the client may have gone
-                future.set_result(taken)
-    finally:
-        for _, future in group:
-            if not future.done():
-                future.set_exception(Refusal(503, "try_again", "this was not taken; send it again", retry_after=1))
+        self._transport.write(_length.pack(len(tasks)) + tasks)
+
+    def data_received(self, data: bytes) -> None:
+        if not self._group:  # its first sign of life
+            self._free(self)
+            return
+        self._received += data
+        if len(self._received) < _length.size or len(self._received) < _length.size + _length.unpack_from(self._received)[0]:
+            return
+        counts, full = _decode_outcome(memoryview(self._received)[_length.size :])
+        group, self._group, self._received = self._group, [], bytearray()
+        self._free(self)
+        self._taken(group, repeat(SpoolFull(full), len(group)) if full else counts)
+
+    def connection_lost(self, error: Exception | None) -> None:
+        self._lost(self, self._group)
+        if not self.ended.done():
+            self.ended.set_result(None)
 
 
-def _serve(parent: socket.socket) -> None:
+def _written(done: Done, counts: Counts, future: "asyncio.Future[None]") -> None:
+    if future.cancelled():
+        done(_TRY_AGAIN)
+    else:
+        error = future.exception()
+        done(counts if error is None else error if isinstance(error, Refusal) else _TRY_AGAIN)
+
+
+def _serve(parent: socket.socket, spool: Path, most_bytes: int) -> None:
     """A child's whole life: its parent's end is closed when the parent ends, however it does."""
     for number in (signal.SIGINT, signal.SIGTERM):  # these reach the whole group; the parent says when it is time
         signal.signal(number, signal.SIG_IGN)
     children.end_with_parent()
     geo.load()
-    with suppress(ConnectionError), parent.makefile("rwb") as stream:
+    writer = Writer(spool, most_bytes)
+    with suppress(ConnectionError), closing(writer), parent.makefile("rwb") as stream:
         stream.write(b"+")
         stream.flush()
         while header := stream.read(_length.size):
-            tasks = _decode_tasks(stream.read(_length.unpack(header)[0]))
-            taken = _encode([read(task) for task in tasks])
-            stream.write(_length.pack(len(taken)) + taken)
+            outcome = _encode(_take(_decode_tasks(stream.read(_length.unpack(header)[0])), writer))
+            stream.write(_length.pack(len(outcome)) + outcome)
             stream.flush()
+
+
+def _take(tasks: list[Task], writer: Writer) -> tuple[list[Counts], str]:
+    """Counts of the tasks once what they came to is durable, or why it cannot be."""
+    taken = read(tasks)
+    try:
+        if taken.entry.events or taken.entry.drops:
+            writer.write([taken.entry])
+    except SpoolFull as full:
+        return [], full.message
+    return taken.counts, ""

@@ -1,6 +1,7 @@
 """The messages of one request, to what goes onto the spool. It needs nothing of this process, so another may do it."""
 
 from collections import Counter
+from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 from funnelwatch.core.events import Drop
@@ -20,20 +21,40 @@ class Task(NamedTuple):
     rejected: int = 0
 
 
-class Taken(NamedTuple):
-    """`entry` for the spool; `rejected` messages by reason; `shown`: those of them shown beyond the noted ones."""
+class Counts(NamedTuple):
+    """What became of one task's messages: accepted, rejected by reason; `shown`: rejected ones shown beyond the noted ones."""
 
-    entry: Entry
+    accepted: int
     rejected: dict[str, int]
     shown: int
 
 
-def read(task: Task) -> Taken:
+class Taken(NamedTuple):
+    """`entry` for the spool holds what was made of all tasks; `counts` one a task."""
+
+    entry: Entry
+    counts: list[Counts]
+
+
+def read(tasks: Iterable[Task]) -> Taken:
     """Validate and enrich. Never raises for what a client sent."""
     drafts: list[Any] = []
-    drops: list[Drop] = []
+    drops: list[tuple[int, str]] = []
     recent: list[Any] = []
-    arrival, shown = task.arrival, 0
+    counts = [_read_task(task, drafts, drops, recent) for task in tasks]
+    entry = Entry(
+        events=encode_lines(drafts),
+        count=len(drafts),
+        recent=encode_lines(recent) if recent else b"",
+        drops=encode_lines(drops) if drops else b"",
+    )
+    return Taken(entry, counts)
+
+
+def _read_task(task: Task, drafts: list[Any], drops: list[tuple[int, str]], recent: list[Any]) -> Counts:
+    """Add what the task's messages come to, as drafts, as (project, reason) of those dropped, as rows of the live view."""
+    arrival, before, shown = task.arrival, len(drafts), 0
+    reasons: list[str] = []
     for number, raw in enumerate(task.raws):
         notes: intake.Notes | None = [] if number < task.noted else None
         made = intake.read_one(raw, arrival, notes)
@@ -43,12 +64,10 @@ def read(task: Task) -> Taken:
         elif dropped and shown < task.rejected:
             shown += 1
             recent.append(row(made, [], arrival))
-        (drops if dropped else drafts).append(made)
-    project = arrival.key.project_id
-    entry = Entry(
-        events=encode_lines(drafts),
-        count=len(drafts),
-        recent=encode_lines(recent) if recent else b"",
-        drops=encode_lines([(project, drop.reason) for drop in drops]) if drops else b"",
-    )
-    return Taken(entry, dict(Counter(drop.reason for drop in drops)) if drops else {}, shown)
+        if dropped:
+            reasons.append(made.reason)
+        else:
+            drafts.append(made)
+    if reasons:
+        drops.extend((arrival.key.project_id, reason) for reason in reasons)
+    return Counts(len(drafts) - before, dict(Counter(reasons)) if reasons else {}, shown)

@@ -1,4 +1,4 @@
-"""Durable before acknowledged: one writer thread commits what all waiting requests bring, with one fsync for all of them."""
+"""Durable before acknowledged: what several waiting requests bring is committed with one fsync for all of them."""
 
 import asyncio
 import logging
@@ -7,6 +7,7 @@ import sqlite3
 import threading
 import uuid
 from collections import deque
+from collections.abc import Sequence
 from concurrent.futures import Future
 from pathlib import Path
 from time import monotonic
@@ -37,7 +38,7 @@ class SpoolFull(Refusal):
 
 
 class Entry(NamedTuple):
-    """What one request leaves behind, each part JSON lines."""
+    """What requests leave behind, each part JSON lines."""
 
     events: bytes
     count: int
@@ -45,88 +46,43 @@ class Entry(NamedTuple):
     drops: bytes = b""
 
 
-class Spool:
-    """This process's spool. `append` from any event loop, `put` from any thread; both return when the entry is on the disk."""
+class Writer:
+    """One owner's segments. One thread at a time may use it."""
 
     def __init__(self, directory: Path, max_bytes: int) -> None:
         directory.mkdir(parents=True, exist_ok=True)
         self.directory, self.max_bytes = directory, max_bytes
         self.owner = uuid.uuid4().hex
         self._lock = segments.hold_lock(segments.owner_lock(directory, self.owner))
-        self._waiting: deque[tuple[Entry, asyncio.Future[None] | Future[None]]] = deque()
-        self._wake = threading.Event()
-        self._closing = False
         self._connection: sqlite3.Connection | None = None
         self._number = self._total = self._written = 0
         self._look_again, self._unlooked = 0.0, 0
         self._told = ""
-        self._writer = threading.Thread(target=self._run, name="spool-writer", daemon=True)
-        self._writer.start()
 
-    async def append(self, entry: Entry) -> None:
-        """Returns once the entry is durable. Raises SpoolFull."""
-        future = asyncio.get_running_loop().create_future()
-        self._enqueue(entry, future)
-        await future
-
-    def put(self, entry: Entry) -> None:
-        """As `append`, for threads."""
-        future: Future[None] = Future()
-        self._enqueue(entry, future)
-        future.result()
-
-    def close(self) -> None:
-        """Write what is waiting and let go of the files: what is not yet drained is adopted by the next drain. Idempotent."""
-        self._closing = True
-        self._wake.set()
-        self._writer.join()
-        self._abandon_segment()
-        if self._lock is not None:
-            self._lock.close()
-            self._lock = None
-
-    def _enqueue(self, entry: Entry, future: asyncio.Future[None] | Future[None]) -> None:
-        if self._closing:
-            raise SpoolFull("shutting down")
-        self._waiting.append((entry, future))
-        self._wake.set()
-
-    def _run(self) -> None:
-        while True:
-            self._wake.wait()
-            self._wake.clear()
-            while self._waiting:
-                self._commit(self._take())
-            if self._closing and not self._waiting:
-                return
-
-    def _take(self) -> list[tuple[Entry, asyncio.Future[None] | Future[None]]]:
-        group, size = [], 0
-        while self._waiting and size < _ROW_BYTES:
-            group.append(self._waiting.popleft())
-            size += len(group[-1][0].events)
-        return group
-
-    def _commit(self, group: list[tuple[Entry, asyncio.Future[None] | Future[None]]]) -> None:
-        error: SpoolFull | None = None
+    def write(self, entries: Sequence[Entry]) -> None:
+        """Returns once the entries are durable, all with one fsync. Raises SpoolFull, and then none of them is there."""
         try:
             if monotonic() >= self._look_again or self._unlooked > _LOOK_BYTES:
                 self._check_room()
                 self._look_again, self._unlooked = monotonic() + _LOOK_SECONDS, 0
-            self._write([entry for entry, _ in group])
+            self._write(entries)
             self._told = ""
-        except SpoolFull as full:
-            error = full
         except (sqlite3.Error, OSError) as failure:
             # A full or failing disk: the segment may be unusable, so the next attempt begins a new one.
             if str(failure) != self._told:
                 log.warning("spool write failed, answering 429: %s", failure)
             self._told = str(failure)
             self._abandon_segment()
-            error = SpoolFull(f"the spool cannot be written: {failure}")
-        _settle([future for _, future in group], error)
+            raise SpoolFull(f"the spool cannot be written: {failure}") from failure
 
-    def _write(self, entries: list[Entry]) -> None:
+    def close(self) -> None:
+        """Let go of the files: what is not yet drained is adopted by the next drain. Idempotent."""
+        self._abandon_segment()
+        if self._lock is not None:
+            self._lock.close()
+            self._lock = None
+
+    def _write(self, entries: Sequence[Entry]) -> None:
         if self._connection is None or self._written > _SEGMENT_BYTES:
             self._begin_segment()
         events = b"".join([entry.events for entry in entries])
@@ -165,6 +121,68 @@ class Spool:
         if self._written:
             self._begin_segment()  # the drain removes a segment only when its writer has gone on to the next
         raise SpoolFull(why)
+
+
+class Spool:
+    """This process's spool. `enqueue` from any event loop, `put` from any thread."""
+
+    def __init__(self, directory: Path, max_bytes: int) -> None:
+        self.directory = directory
+        self.writer = Writer(directory, max_bytes)
+        self._waiting: deque[tuple[Entry, asyncio.Future[None] | Future[None]]] = deque()
+        self._wake = threading.Event()
+        self._closing = False
+        self._thread = threading.Thread(target=self._run, name="spool-writer", daemon=True)
+        self._thread.start()
+
+    def enqueue(self, entry: Entry) -> "asyncio.Future[None]":
+        """A future of the running event loop that is done once the entry is durable, or has SpoolFull. Raises SpoolFull."""
+        future = asyncio.get_running_loop().create_future()
+        self._enqueue(entry, future)
+        return future
+
+    def put(self, entry: Entry) -> None:
+        """Returns once the entry is durable, for threads. Raises SpoolFull."""
+        future: Future[None] = Future()
+        self._enqueue(entry, future)
+        future.result()
+
+    def close(self) -> None:
+        """Write what is waiting and let go of the files. Idempotent."""
+        self._closing = True
+        self._wake.set()
+        self._thread.join()
+        self.writer.close()
+
+    def _enqueue(self, entry: Entry, future: asyncio.Future[None] | Future[None]) -> None:
+        if self._closing:
+            raise SpoolFull("shutting down")
+        self._waiting.append((entry, future))
+        self._wake.set()
+
+    def _run(self) -> None:
+        while True:
+            self._wake.wait()
+            self._wake.clear()
+            while self._waiting:
+                self._commit(self._take())
+            if self._closing and not self._waiting:
+                return
+
+    def _take(self) -> list[tuple[Entry, asyncio.Future[None] | Future[None]]]:
+        group, size = [], 0
+        while self._waiting and size < _ROW_BYTES:
+            group.append(self._waiting.popleft())
+            size += len(group[-1][0].events)
+        return group
+
+    def _commit(self, group: list[tuple[Entry, asyncio.Future[None] | Future[None]]]) -> None:
+        error: SpoolFull | None = None
+        try:
+            self.writer.write([entry for entry, _ in group])
+        except SpoolFull as full:
+            error = full
+        _settle([future for _, future in group], error)
 
 
 def spool_bytes(directory: Path) -> int:

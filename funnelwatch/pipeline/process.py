@@ -75,7 +75,7 @@ def ingest_app() -> IngestApp:
     with _lock:
         if _app is None:
             _spool = Spool(_spool_directory(), config.get_int("spool_max_mb") * 1024 * 1024)
-            _app = IngestApp(EMPTY, _spool, Readers(config.get_int("readers")), trusted_proxies=settings.TRUSTED_PROXIES)
+            _app = IngestApp(EMPTY, Readers(config.get_int("readers"), _spool), trusted_proxies=settings.TRUSTED_PROXIES)
         return _app
 
 

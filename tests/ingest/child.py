@@ -36,7 +36,8 @@ def main(mode: str, directory: Path) -> None:
 
 
 def _serve(spool: Spool, drain: Drain) -> None:
-    app = IngestApp(Snapshot(keys={"wk_test": KeyInfo(project_id=1, salt="salt")}), spool, Readers(1))
+    app = IngestApp(Snapshot(keys={"wk_test": KeyInfo(project_id=1, salt="salt")}), Readers(1, spool))
+    app.ingest = app
     server = uvicorn.Server(
         uvicorn.Config(app, port=0, http=Connection, log_level="error", lifespan="off", proxy_headers=False, timeout_graceful_shutdown=2)
     )

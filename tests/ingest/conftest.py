@@ -31,7 +31,8 @@ class Node:
     def __init__(self, directory: Path, store: Client, project_id: int, readers: int = 0, **settings: Any) -> None:
         self.directory, self.store, self.project_id = directory, store, project_id
         self.spool = Spool(directory, 10**9)
-        self.app = IngestApp(Snapshot(keys={}), self.spool, Readers(readers))
+        self.app = IngestApp(Snapshot(keys={}), Readers(readers, self.spool))
+        self.app.ingest = self.app
         self.configure(**settings)
         self.drain: Drain | None = None
         with socket.socket() as probe:

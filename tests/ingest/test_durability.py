@@ -17,10 +17,11 @@ import pytest
 
 from funnelwatch.core import clock
 from funnelwatch.ingest import segments, spool
+from funnelwatch.ingest.arrival import Arrival
 from funnelwatch.ingest.draft import encode_lines
 from funnelwatch.ingest.drain import Drain
 from funnelwatch.ingest.intake import read_one
-from funnelwatch.ingest.spool import Entry, Spool, SpoolFull
+from funnelwatch.ingest.spool import Entry, Spool, SpoolFull, Writer
 from funnelwatch.ingest.status import read_poison, read_status
 from funnelwatch.store.client import Client
 from funnelwatch.store.queries import states
@@ -41,6 +42,10 @@ def restart_drain(node: Node, client: Client | None = None) -> None:
     assert node.drain is not None
     node.drain.stop()
     node.start_drain(client)
+
+
+def arrival_of(node: Node) -> Arrival:
+    return Arrival(key=node.app.snapshot.keys[KEY], now=clock.now_ms(), received_at=clock.now_ms())
 
 
 def test_an_acknowledged_event_is_in_the_spool_before_anything_drains_it(node: Node) -> None:
@@ -178,8 +183,7 @@ def test_the_spool_of_a_dead_process_is_adopted_and_cleared_away(node: Node, tmp
         "import os, sys; from pathlib import Path; from funnelwatch.ingest.spool import Entry, Spool;"
         "Spool(Path(sys.argv[1]), 10**9).put(Entry(sys.stdin.buffer.read(), 1)); os._exit(9)"
     )
-    draft = read_one(b'{"type":"track","event":"E","anonymousId":"v","messageId":"orphan"}', node.app._arrival(
-        node.app.snapshot.keys[KEY], {"client": None}, {}, None, "track"))  # fmt: skip
+    draft = read_one(b'{"type":"track","event":"E","anonymousId":"v","messageId":"orphan"}', arrival_of(node))
     ended = subprocess.run([sys.executable, "-c", script, str(node.directory)], input=encode_lines([draft]), check=False)
     assert ended.returncode == 9
     assert len(segments.list_segments(node.directory)) == 1
@@ -212,8 +216,7 @@ def test_a_full_segment_is_followed_by_another_and_removed_when_drained(node: No
 
 
 def test_a_poison_event_is_set_aside_with_its_reason_and_the_rest_goes_on(node: Node, store: Client) -> None:
-    arrival = node.app._arrival(node.app.snapshot.keys[KEY], {"client": None}, {}, None, "track")
-    drafts = [read_one(httpx_json(message(number)), arrival) for number in range(20)]
+    drafts = [read_one(httpx_json(message(number)), arrival_of(node)) for number in range(20)]
     drafts[7].value = "much"  # no amount: the engine refuses the whole block
     lines = encode_lines(drafts[:10]) + b'[1,"damaged"\n' + encode_lines(drafts[10:])
     node.spool.put(Entry(lines, 21))
@@ -247,7 +250,7 @@ def test_a_store_that_refuses_everything_loses_nothing(node: Node, store: Client
 
 def test_at_the_cap_of_the_spool_clients_are_told_to_wait_until_the_drain_has_made_room(node: Node, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(spool, "_SEGMENT_BYTES", 20_000)
-    node.spool.max_bytes = 400_000
+    node.spool.writer.max_bytes = 400_000
     taken = []
     for number in range(2_000):
         answer = node.batch(message(number, properties={"text": "x" * 5_000}))
@@ -289,14 +292,14 @@ def test_on_a_full_disk_nothing_acknowledged_is_lost_and_it_recovers_by_itself(s
 
 def test_a_write_error_of_the_disk_is_429_and_the_next_event_begins_a_new_segment(node: Node, monkeypatch: pytest.MonkeyPatch) -> None:
     node.batch(message(1))
-    real = Spool._write
+    real = Writer._write
 
     def fails(self: Spool, entries: list[Entry]) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(Spool, "_write", fails)
+    monkeypatch.setattr(Writer, "_write", fails)
     assert node.batch(message(2)).status_code == 429
-    monkeypatch.setattr(Spool, "_write", real)
+    monkeypatch.setattr(Writer, "_write", real)
     assert node.batch(message(3)).status_code == 200
     assert ids(node) == ["m-1", "m-3"]
 
@@ -307,8 +310,12 @@ def test_a_spool_that_is_closing_takes_nothing_more(tmp_path: Path) -> None:
     closing.close()
     with pytest.raises(SpoolFull):
         closing.put(Entry(b"[]\n", 1))
+
+    async def later() -> None:
+        await closing.enqueue(Entry(b"[]\n", 1))
+
     with pytest.raises(SpoolFull):
-        asyncio.run(closing.append(Entry(b"[]\n", 1)))
+        asyncio.run(later())
 
 
 def test_killed_under_load_again_and_again_every_acknowledged_event_is_there_once(tmp_path: Path) -> None:

@@ -42,14 +42,17 @@ class MemorySpool:
     def __init__(self) -> None:
         self.entry = Entry(b"", 0)
 
-    async def append(self, entry: Entry) -> None:
+    def enqueue(self, entry: Entry) -> "asyncio.Future[None]":
         self.entry = entry
+        written = asyncio.get_running_loop().create_future()
+        written.set_result(None)
+        return written
 
 
 def application() -> tuple[IngestApp, MemorySpool]:
     spool = MemorySpool()
     keys = {"wk_test": KeyInfo(project_id=1, salt="s"), "wk_other": KeyInfo(project_id=2, salt="t")}
-    app = IngestApp(Snapshot(keys=keys), spool, Readers(0))  # type: ignore[arg-type]
+    app = IngestApp(Snapshot(keys=keys), Readers(0, spool))  # type: ignore[arg-type]
     app._limit.per_second = app._limit.burst = 1e12
     return app, spool
 

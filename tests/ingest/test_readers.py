@@ -36,7 +36,7 @@ def readers_of(node: Node) -> set[psutil.Process]:
     """The children of this process that read for `node`, once it has them."""
     before = children_of()
     node.batch(*RUSH)
-    wait_for(lambda: node.app._readers._ready > 0)
+    wait_for(lambda: node.app._readers._ready)
     return children_of() - before
 
 
@@ -81,14 +81,28 @@ def test_when_a_reader_dies_the_client_is_told_to_send_again_and_another_takes_i
     reader.suspend()
     with ThreadPoolExecutor(1) as other:
         waiting = other.submit(beside.batch, MESSAGES[1])
-        wait_for(lambda: beside.app._readers._waiting.empty())
+        wait_for(lambda: beside.app._readers._unread == 1 and not beside.app._readers._waiting)
         reader.kill()
         answer = waiting.result()
     assert (answer.status_code, answer.headers["Retry-After"], answer.json()["code"]) == (503, "1", "try_again")
     assert beside.batch(MESSAGES[1]).status_code == 200
-    wait_for(lambda: beside.app._readers._ready > 0)
+    wait_for(lambda: beside.app._readers._ready)
     assert beside.batch(MESSAGES[1]).status_code == 200
     assert [row["message_id"] for row in beside.stored()][500:] == ["m2"]
+
+
+def test_a_full_spool_is_told_by_the_readers_too_and_empties_by_itself(beside: Node) -> None:
+    beside.spool.writer.max_bytes = 2_000_000
+    readers_of(beside)
+    sent = []
+    for number in range(2_000):
+        answer = beside.batch({**MESSAGES[1], "messageId": f"large-{number}", "properties": {"text": "x" * 20_000}})
+        if answer.status_code != 200:
+            break
+        sent.append(f"large-{number}")
+    assert (answer.status_code, answer.json()["code"], answer.headers["Retry-After"]) == (429, "spool_full", "10")
+    assert [row["message_id"] for row in beside.stored() if row["message_id"].startswith("large")] == sent
+    wait_for(lambda: beside.batch(MESSAGES[0]).status_code == 200)
 
 
 @pytest.mark.parametrize("sent", [1e300, -1e300, 10**30, -(2**63), "9999-12-31T23:59:59Z", "0001-01-01"])
