@@ -30,6 +30,7 @@ setup_patterns = [
     path("", setup.show, name="settings"),
     path("project/", setup.project, name="project-save"),
     path("privacy/", setup.privacy, name="privacy-save"),
+    path("cohorts/", setup.cohorts, name="cohorts-save"),
     path("keys/", setup.key_new, name="key-new"),
     path("keys/<int:pk>/rotate/", setup.key_rotate, name="key-rotate"),
     path("keys/<int:pk>/revoke/", setup.key_revoke, name="key-revoke"),

@@ -32,7 +32,7 @@ class ProjectSerializer(serializers.ModelSerializer):
         model = Project
         fields = (
             "id", "name", "title", "timezone", "currency", "honour_dnt", "honour_gpc", "require_consent", "property_deny_list",
-            "excluded_addresses", "retention_days", "created_at",
+            "excluded_addresses", "combinations", "retention_days", "created_at",
         )  # fmt: skip
         read_only_fields = ("name", "created_at")
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Literal
 
-from funnelwatch.core.vocabulary import DEFAULT_FUNNEL_STEPS
+from funnelwatch.core.vocabulary import DEFAULT_FUNNEL_STEPS, DIMENSIONS, MULTI_DIMENSIONS
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +36,8 @@ class FunnelDef:
     window_minutes: int = 60
     count_by: Literal["session", "visitor"] = "session"
     exclusions: tuple[Step, ...] = field(default=())
+    #: Sets of dimensions its cohorts are cut by besides the usual ones. No part of what is counted, so no part of a version.
+    combinations: tuple[tuple[str, ...], ...] = field(default=(), compare=False)
 
     @property
     def pairs(self) -> tuple[tuple[str, str], ...]:
@@ -52,6 +54,19 @@ def parse_steps(text: str) -> tuple[Step, ...]:
     if len(set(names)) != len(names):
         raise ValueError(f"a funnel's steps must differ, got {text!r}")
     return tuple(Step(name=name, events=(name,)) for name in names)
+
+
+def parse_combination(text: str) -> tuple[str, ...]:
+    """The dimensions of `'browser+region'`, in the vocabulary's order. Raises ValueError with what to write instead."""
+    names = {part.strip() for part in text.split("+")}
+    unknown = sorted(names - set(DIMENSIONS))
+    if unknown:
+        raise ValueError(f"{unknown[0]!r} is no dimension: take two or three of {', '.join(DIMENSIONS)}")
+    if not 2 <= len(names) <= 3:
+        raise ValueError(f"a combination has two or three different dimensions, as browser+region, not {text!r}")
+    if len(names & set(MULTI_DIMENSIONS)) > 1:
+        raise ValueError(f"of {', '.join(MULTI_DIMENSIONS)} a combination takes one at most, not {text!r}")
+    return tuple(name for name in DIMENSIONS if name in names)
 
 
 def default_steps() -> tuple[Step, ...]:

@@ -32,7 +32,7 @@ def watched_funnels(client: Client, project: Project, since_ms: int, until_ms: i
     A funnel of which fewer than two steps are collected is not watched.
     """
     newest: dict[str, Funnel] = {}
-    for funnel in Funnel.objects.filter(project=project, active=True).order_by("name", "version"):
+    for funnel in Funnel.objects.filter(project=project, active=True).select_related("project").order_by("name", "version"):
         newest[funnel.name] = funnel
     seen = names.seen(client, project.pk, since_ms, until_ms)
     made = [_watched(funnel.definition(), seen) for funnel in newest.values()]
@@ -41,7 +41,7 @@ def watched_funnels(client: Client, project: Project, since_ms: int, until_ms: i
 
 def rolled_up(client: Client, project: Project, from_minute: int, to_minute: int) -> list[FunnelDef]:
     """Every definition under which minutes of [from_minute, to_minute) were rolled up live, older versions too."""
-    wholes = {funnel.pk: funnel.definition() for funnel in Funnel.objects.filter(project=project)}
+    wholes = {funnel.pk: funnel.definition() for funnel in Funnel.objects.filter(project=project).select_related("project")}
     stored = rollups.versions(client, project.pk, from_minute, to_minute)
     return [
         _part(wholes[funnel], version >> _MASK_BIT) if version >> _MASK_BIT else wholes[funnel]

@@ -12,11 +12,12 @@ from django.db import models
 
 from funnelwatch.core import clock
 from funnelwatch.core.changes import Change
-from funnelwatch.core.funnel import FunnelDef, PropertyFilter, Step
+from funnelwatch.core.funnel import FunnelDef, PropertyFilter, Step, parse_combination
 from funnelwatch.core.vocabulary import CHANGE_KINDS
 
 #: Every event is held against both lists.
 MOST_LISTED = 200
+MOST_COMBINATIONS = 8
 
 
 def _salt() -> str:
@@ -63,6 +64,17 @@ def name_list(value: Any) -> None:
         raise ValidationError(f"A name has 1 to 100 characters, not {len(long[0])}")
 
 
+def combination_list(value: Any) -> None:
+    """Validator: a list of combinations of dimensions. Raises ValidationError."""
+    if len(_texts(value)) > MOST_COMBINATIONS:
+        raise ValidationError(f"This takes {MOST_COMBINATIONS} combinations at most: each adds to what every minute costs")
+    for text in value:
+        try:
+            parse_combination(text)
+        except ValueError as error:
+            raise ValidationError(str(error)) from None
+
+
 def _texts(value: Any) -> list[str]:
     if not isinstance(value, list) or not all(isinstance(text, str) for text in value):
         raise ValidationError("This takes a list of texts")
@@ -97,6 +109,10 @@ class Project(models.Model):
     excluded_addresses = models.JSONField(
         default=list, blank=True, validators=[address_list], help_text="Networks whose events are stored, not counted."
     )
+    combinations = models.JSONField(
+        default=list, blank=True, validators=[combination_list],
+        help_text="Combinations of dimensions counted besides the usual ones, from the next midnight (UTC) on, like browser+region.",
+    )  # fmt: skip
     retention_days = models.PositiveIntegerField(default=400)
     created_at = models.DateTimeField(default=clock.now)
 
@@ -181,6 +197,7 @@ class Funnel(models.Model):
             window_minutes=self.window_minutes,
             count_by=self.count_by,
             exclusions=tuple(_step(row) for row in self.exclusions),
+            combinations=tuple(map(parse_combination, self.project.combinations)),
         )
 
 

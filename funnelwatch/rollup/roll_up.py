@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 
 from funnelwatch.core.funnel import FunnelDef
-from funnelwatch.rollup.cohorts import DEFAULT_SETS, LEAST_SHARE, NAMED_VALUES, DimensionSet
+from funnelwatch.rollup.cohorts import CANDIDATES, DEFAULT_SETS, LEAST_SHARE, NAMED_VALUES, DimensionSet, choose_pairs
 from funnelwatch.store.client import Client
 from funnelwatch.store.queries import cuts, dirty, journey, rollup_writes, sweep
 from funnelwatch.store.queries.dirty import Dirty, Mark
@@ -20,6 +20,8 @@ from funnelwatch.store.scope import Scope
 
 #: Events whose sessions are in memory at once, which then takes about a gigabyte.
 PART_EVENTS = 300_000
+#: Sessions of a day that pairs are chosen by: their shares are right to a hundredth.
+SAMPLE_SESSIONS = 5_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +50,8 @@ def roll_up(
     chunks = _days(from_minute, to_minute)
     for start, end in chunks:
         scope = Scope(funnel, run_id, start, end, as_of_ms)
-        _choose_cohorts(client, scope, dimension_sets)
-        _roll_up_chunk(client, scope, dimension_sets)
+        sets = [*dimension_sets, *_chosen_sets(client, scope, dimension_sets)]
+        _roll_up_chunk(client, scope, sets)
     return RollupStats(max(0, to_minute - from_minute), len(chunks), time.perf_counter() - started)
 
 
@@ -59,12 +61,17 @@ def _days(from_minute: int, to_minute: int) -> list[tuple[int, int]]:
     return [(start, end) for start, end in pairwise(edges) if start < end]
 
 
-def _choose_cohorts(client: Client, scope: Scope, sets: Sequence[DimensionSet]) -> None:
-    """Once a day, the first time one of its minutes is rolled up."""
-    if not cuts.is_chosen(client, scope):
+def _chosen_sets(client: Client, scope: Scope, usual: Sequence[DimensionSet]) -> list[DimensionSet]:
+    """What the scope's day is cut by besides the usual sets, chosen the first time one of its minutes is rolled up."""
+    found = cuts.chosen(client, scope)
+    if found is None:
         midnight = scope.from_minute // cuts.DAY * cuts.DAY
         before = replace(scope, from_minute=midnight - cuts.DAY, to_minute=midnight)
-        cuts.choose(client, before, sets, NAMED_VALUES, LEAST_SHARE)
+        asked = {dims: 1.0 for dims in scope.funnel.combinations if dims not in usual}
+        extra = asked | dict(choose_pairs(cuts.sample(client, before, CANDIDATES, SAMPLE_SESSIONS), [*usual, *asked]))
+        cuts.choose(client, before, [*usual, *extra], extra, NAMED_VALUES, LEAST_SHARE)
+        found = list(extra)
+    return found
 
 
 def _roll_up_chunk(client: Client, scope: Scope, sets: Sequence[DimensionSet]) -> None:

@@ -53,6 +53,16 @@ class PrivacyForm(forms.ModelForm):
         fields = ("honour_dnt", "honour_gpc", "require_consent", "property_deny_list", "excluded_addresses")
 
 
+class CohortForm(forms.ModelForm):
+    """What the funnels are cut by besides the usual dimensions and combinations."""
+
+    combinations = Listed(max_length=1_000, required=False, label="Combinations")
+
+    class Meta:
+        model = Project
+        fields = ("combinations",)
+
+
 class KeyForm(forms.Form):
     """A write key."""
 

@@ -1,12 +1,17 @@
-"""Sets of many values are cut to their largest, from one midnight to the next; sessions are never lost by it."""
+"""What a day is cut by is chosen at its first midnight: which pairs, and which values of a set; sessions are never lost by it."""
 
 import sys
+from dataclasses import replace
 
+import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from funnelwatch.core.events import Event, Item
 from funnelwatch.core.funnel import FunnelDef, parse_steps
-from funnelwatch.rollup import roll_up
+from funnelwatch.rollup import cohorts, roll_up
+from funnelwatch.rollup.cohorts import DEFAULT_PAIRS, choose_pairs
 from funnelwatch.store.client import Client
 from funnelwatch.store.queries import cuts, events
 
@@ -83,3 +88,59 @@ def test_late_events_of_the_day_before_do_not_change_a_choice(store: Client, fun
     events.insert(store, late, f"cuts-late-{funnel.project_id}")
     roll_up(store, funnel, "", MIDNIGHT, MIDNIGHT + 2 * DAY)
     assert by_value(store, funnel, "sku", MIDNIGHT + DAY) == before
+
+
+#: Of a thousand sessions: two systems, four regions spread over both, and a browser each system has to itself.
+SYSTEMS, REGIONS, BROWSERS = ("iOS", "Android"), ("BE", "BY", "HH", "NW"), {"iOS": "Safari", "Android": "Chrome"}
+
+
+def two_days(project_id: int) -> list[Event]:
+    return [
+        Event(project_id=project_id, message_id=f"{day}-{number}", name="view_item", ts=at, received_at=at, visitor_id=f"v{day}-{number}",
+              os=SYSTEMS[number % 2], browser=BROWSERS[SYSTEMS[number % 2]], region=REGIONS[number // 2 % 4])
+        for day in range(2) for number in range(1_000) for at in [(MIDNIGHT + day * DAY + number) * 60_000]
+    ]  # fmt: skip
+
+
+def test_a_pair_that_holds_many_sessions_in_cohorts_of_its_own_is_counted_from_the_next_day_on(store: Client, project_id: int) -> None:
+    events.insert(store, two_days(project_id), f"pairs-{project_id}")
+    made = FunnelDef(1, project_id, "storefront", 1, parse_steps("view_item>purchase"))
+    roll_up(store, made, "", MIDNIGHT, MIDNIGHT + 2 * DAY)
+    assert by_value(store, made, "os,region", MIDNIGHT) == {}
+    assert by_value(store, made, "os,region", MIDNIGHT + DAY) == {f"{system}\x1f{region}": 125 for system in SYSTEMS for region in REGIONS}
+    chosen, _ = cuts.of_day(store, project_id, MIDNIGHT + DAY + 7)
+    assert chosen == [("os,region", 1000)], "each system's browser says what the system says"
+
+
+def test_a_combination_people_ask_for_is_counted_from_the_next_midnight_and_not_in_the_middle_of_a_day(store: Client, project_id: int) -> None:
+    events.insert(store, two_days(project_id), f"asked-{project_id}")
+    made = FunnelDef(1, project_id, "storefront", 1, parse_steps("view_item>purchase"))
+    roll_up(store, made, "", MIDNIGHT, MIDNIGHT + 60)
+    asked = replace(made, combinations=(("os", "browser", "region"),))
+    roll_up(store, asked, "", MIDNIGHT, MIDNIGHT + 2 * DAY)
+    assert by_value(store, made, "os,browser,region", MIDNIGHT) == {}
+    assert sum(by_value(store, made, "os,browser,region", MIDNIGHT + DAY).values()) == 1_000
+
+
+values = st.sampled_from(["", "a", "b", "c"])
+
+
+@given(st.lists(st.tuples(values, values), min_size=1, max_size=60))
+def test_a_pair_contributes_the_sessions_of_its_large_cohorts_that_differ_from_both_wider_ones(rows: list[tuple[str, str]]) -> None:
+    rows = rows * 10
+    want = 0
+    for cell in set(rows):
+        wider = min(sum(row[0] == cell[0] for row in rows), sum(row[1] == cell[1] for row in rows))
+        if all(cell) and rows.count(cell) >= cohorts.LEAST_CELL * len(rows) and rows.count(cell) <= cohorts.MOST_OF_WIDER * wider:
+            want += rows.count(cell)
+    columns = {name: np.array([row[place] for row in rows]) for place, name in enumerate(("os", "country"))}
+    found = choose_pairs({name: np.tile(column, 60) for name, column in columns.items()}, [])
+    share = want / len(rows)
+    assert found == ([(("os", "country"), pytest.approx(share))] if share >= cohorts.LEAST_CONTRIBUTION else [])
+
+
+def test_neither_a_usual_pair_nor_one_of_too_few_sessions_is_chosen() -> None:
+    columns = {"device": np.tile(["mobile", "desktop"], 500), "country": np.repeat(["DE", "FR"], 500)}
+    assert choose_pairs(columns, []) == [(("device", "country"), 1.0)]
+    assert choose_pairs(columns, DEFAULT_PAIRS) == []
+    assert choose_pairs({name: column[::4] for name, column in columns.items()}, []) == []

@@ -160,12 +160,13 @@ def choose_and_read(client: Client) -> Any:
     roll_up(client, FUNNEL, run_id, MINUTE, MINUTE + 180)
     midnight = (MINUTE // cuts.DAY + 1) * cuts.DAY
     day = Scope(FUNNEL, run_id, midnight - cuts.DAY, midnight)
-    cuts.choose(client, day, DEFAULT_SETS, 2, 0.01)
+    sampled = {name: sorted(values.tolist()) for name, values in cuts.sample(client, day, ("os", "campaign"), 50).items()}
+    cuts.choose(client, day, [*DEFAULT_SETS, ("os", "region")], {("os", "region"): 0.7}, 2, 0.01)
     rows = client.query(
         "SELECT dims, value, sessions FROM cohort_values WHERE project_id = {p:UInt32} AND run_id = {r:String} AND from_minute = {m:UInt32} ORDER BY ALL",
         {"p": PROJECT, "r": run_id, "m": midnight},
     )
-    return list(rows), cuts.is_chosen(client, Scope(FUNNEL, run_id, midnight, midnight + 1)), cuts.is_chosen(client, Scope(FUNNEL, "", midnight, midnight + 1))
+    return list(rows), cuts.chosen(client, Scope(FUNNEL, run_id, midnight, midnight + 1)), cuts.chosen(client, Scope(FUNNEL, "", midnight, midnight + 1)), cuts.of_day(client, PROJECT, MINUTE), sampled
 
 
 def write_and_read_parquet(client: Client) -> Any:
@@ -194,7 +195,7 @@ def write_twice_and_sweep(client: Client) -> Any:
 QUESTIONS: dict[str, tuple[tuple[Callable[..., Any], ...], Callable[[Client], Any]]] = {
     "shares": ((arrival.shares, arrival.curve), lambda c: (arrival.shares(c, FUNNEL, "", MINUTE, MINUTE + 120, MINUTE + 130), arrival.curve(c, FUNNEL, "", MINUTE + 120, 2))),
     "coverage": ((coverage.meter,), lambda c: coverage.meter(c, PROJECT, START, START + 7_200_000)),
-    "cuts": ((cuts.choose, cuts.is_chosen), choose_and_read),
+    "cuts": ((cuts.choose, cuts.chosen, cuts.of_day, cuts.sample), choose_and_read),
     "dirty": ((dirty.minutes,), lambda c: dirty.minutes(c, PROJECT, dirty.Mark()).minutes),
     "about": ((engine.about,), lambda c: engine.about(c)[0]),
     "erase": ((erase.person, erase.time_range), lambda c: (erase.person(c, PROJECT, ["visitor3"], dry_run=True), erase.time_range(c, PROJECT, START, START + 90_000, 300, dry_run=True))),

@@ -108,3 +108,15 @@ def test_a_tier_of_retention_is_chosen_from_those_there_are(alice: Client, shop:
     send(alice, "project/", **form, retention_days=90)
     shop.refresh_from_db()
     assert shop.retention_days == 90
+
+
+def test_an_admin_says_which_combinations_are_counted_and_sees_what_is_chosen(alice: Client, bob: Client, shop: Project) -> None:
+    form = "/p/loomlane/settings/cohorts/"
+    assert bob.post(form, {"combinations": "browser+region"}).status_code == 403
+    assert "is no dimension: take two or three of device" in alice.post(form, {"combinations": "browser+colour"}, follow=True).content.decode()
+    page = alice.post(form, {"combinations": "browser+region, sku+country"}, follow=True).content.decode()
+    assert "Counted from the next midnight (UTC) on." in page
+    assert "browser+region, sku+country</textarea>" in page
+    assert "os × browser × campaign" in page
+    shop.refresh_from_db()
+    assert shop.combinations == ["browser+region", "sku+country"]

@@ -1,10 +1,15 @@
-"""Which cohort values a day counts by name, chosen once from the sessions of the day before; the others of a cut set are "other".
+"""What a day is cut by: sets of dimensions besides the usual ones, and which values of a set are counted by name; others are "other".
+
+Both are chosen once, from the sessions of the day before.
 
 Only sets of many values are cut, so a new release or campaign is counted by name from its first minute. A choice holds from midnight
 to midnight UTC and never changes, so rolling a day up again gives the same rows.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
 
 from funnelwatch.store.client import Client
 from funnelwatch.store.queries.rollup_writes import (
@@ -23,14 +28,41 @@ from funnelwatch.store.scope import Scope
 DAY = 1_440
 
 
-def is_chosen(client: Client, scope: Scope) -> bool:
-    """Whether the choice for the scope's day was made."""
-    sql = f"SELECT count() FROM cohort_values WHERE {OF_DAY} AND dims = ''"
-    return bool(client.query(sql, parameters(scope)).scalar())
+def chosen(client: Client, scope: Scope) -> list[DimensionSet] | None:
+    """The sets chosen for the scope's day besides the usual ones; None when nothing was chosen yet."""
+    sql = f"SELECT DISTINCT value FROM cohort_values WHERE {OF_DAY} AND dims = '' ORDER BY value"
+    marks = [value for (value,) in client.query(sql, parameters(scope))]
+    return [tuple(value.split(",")) for value in marks if value] if marks else None
 
 
-def choose(client: Client, scope: Scope, sets: Sequence[DimensionSet], named: int, least_share: float) -> None:
+def of_day(client: Client, project_id: int, minute: int) -> tuple[list[tuple[str, int]], list[tuple[str, int]]]:
+    """What was chosen for the day (UTC) a minute lies in, watched live: sets as `'browser,region'` with what they contribute in thousandths;
+    and sets of which values are pooled, with the pooled sessions of the day before, the most first."""
+    rows = client.query(
+        f"""
+        SELECT if(dims = '', value, dims) AS name, dims != '' AS pooled, max(sessions) AS size FROM cohort_values
+        WHERE project_id = {{project:UInt32}} AND run_id = '' AND from_minute = {{day:UInt32}} AND (dims = '' OR value = '{OTHER}')
+        GROUP BY name, pooled HAVING name != '' ORDER BY size DESC, name
+        """,
+        {"project": project_id, "day": minute // DAY * DAY},
+    )
+    return [(name, size) for name, pooled, size in rows if not pooled], [(name, size) for name, pooled, size in rows if pooled]
+
+
+def sample(client: Client, scope: Scope, dimensions: Sequence[str], most: int) -> dict[str, NDArray[np.str_]]:
+    """What up to `most` sessions of the scope had of each dimension at the end, as known when the scope ended."""
+    sql = f"""
+        SELECT {', '.join(f"toString(argMax({name}, step))" for name in dimensions)}
+        FROM journey WHERE {_DAY_BEFORE} AND multi = '' GROUP BY session ORDER BY cityHash64(session) LIMIT {{most:UInt32}}
+        """
+    columns = client.query(sql, {**parameters(scope), "most": most}).columns
+    return {name: np.array(column, dtype=np.str_) for name, column in zip(dimensions, columns, strict=True)} if columns else {}
+
+
+def choose(client: Client, scope: Scope, sets: Sequence[DimensionSet], extra: Mapping[DimensionSet, float], named: int, least_share: float) -> None:
     """Choose for the day that begins at the scope's `to_minute` by the sessions of the scope, as known by then.
+
+    `extra` are the sets among `sets` to cut by besides the usual ones, with what each contributes.
 
     A set of more than `named` values keeps that many, the largest, as far as each holds `least_share` of all sessions; "other" is
     stored beside them with the sessions pooled.
@@ -51,10 +83,12 @@ def choose(client: Client, scope: Scope, sets: Sequence[DimensionSet], named: in
         """,
         {**parameters(scope), "named": named, "least": least_share},
     )
+    marks = ["", *(",".join(dims) for dims in extra)]
     client.insert(
         "cohort_values",
-        {"project_id": [funnel.project_id], "funnel_id": [funnel.id], "run_id": [scope.run_id], "from_minute": [scope.to_minute],
-         "dims": [""], "value": [""], "sessions": [0]},
+        {"project_id": [funnel.project_id] * len(marks), "funnel_id": [funnel.id] * len(marks), "run_id": [scope.run_id] * len(marks),
+         "from_minute": [scope.to_minute] * len(marks), "dims": [""] * len(marks), "value": marks,
+         "sessions": [0, *(round(share * 1000) for share in extra.values())]},
     )  # fmt: skip
 
 

@@ -43,6 +43,12 @@ def privacy(request: HttpRequest) -> HttpResponse:
 
 
 @_admin_form
+def cohorts(request: HttpRequest) -> HttpResponse:
+    """What the funnels are cut by."""
+    return _change(request, forms.CohortForm, "cohorts", "Counted from the next midnight (UTC) on.")
+
+
+@_admin_form
 def key_new(request: HttpRequest) -> HttpResponse:
     form = forms.KeyForm(request.POST)
     if not form.is_valid():
