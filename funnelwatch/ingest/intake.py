@@ -126,8 +126,14 @@ def _work_out(raw: bytes, channel: str | None, arrival: Arrival, notes: Notes | 
 
 
 def _run(steps: Sequence[tuple[str, Any]], draft: Any, source: Any, arrival: Arrival, notes: Notes | None) -> DropReason | None:
+    if notes is None:
+        for _, step in steps:
+            reason = step(draft, source, arrival)
+            if reason is not None:
+                return reason
+        return None
     for name, step in steps:
-        reason = step(draft, source, arrival) if notes is None else _noting(name, step, draft, source, arrival, notes)
+        reason = _noting(name, step, draft, source, arrival, notes)
         if reason is not None:
             return reason
     return None

@@ -1,7 +1,7 @@
 """The shape of one message on the wire: the part of Segment's format we read. Everything else is skipped while decoding."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 import msgspec
@@ -88,19 +88,27 @@ decode_batch = msgspec.json.Decoder(Batch).decode
 _decode_context = msgspec.json.Decoder(Context | None).decode
 
 _PATH = re.compile(r"\$((?:\.\w+)+)")
+_NOTHING: tuple[str, ...] = ()
 _MOST_PRUNED = 16  # something with more wrong fields than this is not worth repairing
 
 
-def read_message(raw: bytes | Raw) -> tuple[Message, list[str]]:
+def read_message(raw: bytes | Raw) -> tuple[Message, Sequence[str]]:
     """A message and the names of fields left out because their type is wrong: one odd field costs no event.
 
     Raises msgspec.DecodeError (ValidationError when it is no object or hopeless), UnicodeDecodeError or RecursionError.
     """
-    return _leniently(decode_message, raw)
+    try:
+        return decode_message(raw), _NOTHING
+    except msgspec.ValidationError:
+        return _leniently(decode_message, raw)
 
 
-def read_context(raw: bytes) -> tuple[Context, list[str]]:
+def read_context(raw: bytes) -> tuple[Context, Sequence[str]]:
     """As `read_message`; a context that is no object is as good as none."""
+    try:
+        return _decode_context(raw) or Context(), _NOTHING
+    except msgspec.ValidationError:
+        pass
     try:
         context, pruned = _leniently(_decode_context, raw)
     except msgspec.ValidationError:
@@ -108,11 +116,9 @@ def read_context(raw: bytes) -> tuple[Context, list[str]]:
     return context or Context(), pruned
 
 
-def _leniently(decode: Callable[[bytes | Raw], T], raw: bytes | Raw) -> tuple[T, list[str]]:
-    try:
-        return decode(raw), []
-    except msgspec.ValidationError:
-        document = msgspec.json.decode(raw)
+def _leniently(decode: Callable[[bytes | Raw], T], raw: bytes | Raw) -> tuple[T, Sequence[str]]:
+    """Decode what is wrong somewhere, without the fields at fault."""
+    document = msgspec.json.decode(raw)
     pruned: list[str] = []
     while True:
         try:

@@ -24,6 +24,8 @@ from funnelwatch.store.queries.rollup_writes import (
 )
 from funnelwatch.store.scope import Scope
 
+#: Sessions a choice is made by: of a value at the floor of 0.05 % there are 25 to 50, and a larger shop pays no more for choosing.
+_SESSIONS = 50_000
 #: Minutes from one choice to the next.
 DAY = 1_440
 
@@ -68,20 +70,20 @@ def choose(client: Client, scope: Scope, sets: Sequence[DimensionSet], extra: Ma
     stored beside them with the sessions pooled.
     """
     funnel = scope.funnel
+    everyone = int(client.query(f"SELECT uniq(session) FROM journey WHERE {_DAY_BEFORE} AND multi = ''", parameters(scope)).scalar())
     client.command(
         f"""
         INSERT INTO cohort_values (project_id, funnel_id, run_id, from_minute, dims, value, sessions)
-        WITH (SELECT uniq(session) FROM journey WHERE {_DAY_BEFORE} AND multi = '') AS everyone
         SELECT {{project:UInt32}}, {{funnel:UInt32}}, {{run:String}}, {{to:UInt32}}, cut_set,
-            if(place <= {{named:UInt32}} AND size >= {{least:Float64}} * everyone, cohort_value, '{OTHER}') AS kept, sum(size)
+            if(place <= {{named:UInt32}} AND size >= {{least:Float64}}, cohort_value, '{OTHER}') AS kept, sum(size)
         FROM (
-            SELECT cohort.1 AS cut_set, cohort.2 AS cohort_value, uniq(session) AS size,
+            SELECT cohort.1 AS cut_set, cohort.2 AS cohort_value, uniq(session) * {{every:UInt32}} AS size,
                 row_number() OVER (PARTITION BY cut_set ORDER BY size DESC, cohort_value) AS place, count() OVER (PARTITION BY cut_set) AS many
             FROM journey ARRAY JOIN {cohorts(sets)} AS cohort
-            WHERE {_DAY_BEFORE} AND {KNOWN} GROUP BY cut_set, cohort_value
+            WHERE {_DAY_BEFORE} AND session % {{every:UInt32}} = 0 AND {KNOWN} GROUP BY cut_set, cohort_value
         ) WHERE many > {{named:UInt32}} GROUP BY cut_set, kept
         """,
-        {**parameters(scope), "named": named, "least": least_share},
+        {**parameters(scope), "named": named, "least": least_share * everyone, "every": max(1, everyone // _SESSIONS)},
     )
     marks = ["", *(",".join(dims) for dims in extra)]
     client.insert(
