@@ -11,7 +11,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from funnelwatch import pipeline
-from funnelwatch.api import scope
+from funnelwatch.api import scope, serializers
 from funnelwatch.api.store import TIMES, client, span, store_or_unavailable, watched
 from funnelwatch.core import clock
 from funnelwatch.core.cohort import Cohort
@@ -19,7 +19,7 @@ from funnelwatch.core.series import SeriesKey
 from funnelwatch.core.vocabulary import DIMENSIONS
 from funnelwatch.incidents.contract import iso
 from funnelwatch.ingest.status import read_status
-from funnelwatch.store.queries import recent, rollups
+from funnelwatch.store.queries import coverage, recent, rollups
 
 MOST_MINUTES = 7 * 1440
 
@@ -43,15 +43,29 @@ class Series(APIView):
         step_from, _, step_to = request.query_params.get("step", "").partition("->")
         if (step_from, step_to) not in definition.pairs:
             raise exceptions.ValidationError({"step": [f"One of {', '.join(f'{a}->{b}' for a, b in definition.pairs)}."]})
-        from_minute, to_minute = span(request, 180)
-        if to_minute - from_minute > MOST_MINUTES:
-            raise exceptions.ValidationError({"from": ["At most 7 days at a time."]})
+        from_minute, to_minute = _span(request, 180)
         key = SeriesKey("conversion", step_from, step_to, _cohort(request))
         with store_or_unavailable():
             window = rollups.window(client(), definition, "", to_minute - 1, to_minute - from_minute, keys=(key,))
         rows = zip(window.minutes.tolist(), window.trials[0].tolist(), window.hits[0].tolist(), strict=True)
         results = [{"at": iso(clock.from_minute(minute)), "trials": trials, "hits": hits} for minute, trials, hits in rows]
         return Response({"step": key.step, "cohort": key.cohort.to_json(), "results": results})
+
+
+class Coverage(APIView):
+    """Orders the shop's servers report and how many of them the SDK saw: all, by browser, by consent, by source. The last day without times.
+
+    `dimension` and `value` are empty for all orders, `value` for those it is not known of. `coverage` is `both` of `server`, null without
+    server-side orders; `interval` its 95 % interval. An order's dimensions are those of the same visitor, user or session in the day before it.
+    """
+
+    @extend_schema(responses={200: serializers.CoverageSerializer}, parameters=[*TIMES])
+    def get(self, request: Request) -> Response:
+        project = scope.project(request)
+        from_minute, to_minute = _span(request, 1_440)
+        with store_or_unavailable():
+            rows = coverage.meter(client(), project.pk, from_minute * 60_000, to_minute * 60_000)
+        return Response({"from": iso(clock.from_minute(from_minute)), "to": iso(clock.from_minute(to_minute)), "results": rows})
 
 
 class Events(APIView):
@@ -82,6 +96,13 @@ class Health(APIView):
             ends = {name: pipeline.judged_until(int(key)) for key, name in mine.items()}
         judged = {name: iso(end) if end else None for name, end in ends.items()}
         return Response(status | {"drops": drops, "judged_until": judged, "last_error": pipeline.ingest_status().get("last_error", "")})
+
+
+def _span(request: Request, minutes: int) -> tuple[int, int]:
+    found = span(request, minutes)
+    if found[1] - found[0] > MOST_MINUTES:
+        raise exceptions.ValidationError({"from": ["At most 7 days at a time."]})
+    return found
 
 
 def _cohort(request: Request) -> Cohort:

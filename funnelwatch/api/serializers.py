@@ -21,6 +21,7 @@ from funnelwatch.projects.models import (
     Project,
     WriteKey,
 )
+from funnelwatch.store.queries import coverage
 
 
 class ProjectSerializer(serializers.ModelSerializer):
@@ -182,6 +183,28 @@ class AuditSerializer(serializers.ModelSerializer):
     class Meta:
         model = AuditRow
         fields = ("id", "at", "actor", "action", "target", "data")
+
+
+class CoverageRowSerializer(serializers.Serializer):
+    """Orders of one value of a dimension."""
+
+    dimension = serializers.ChoiceField(choices=("", *coverage.DIMENSIONS))
+    value = serializers.CharField(allow_blank=True)
+    server = serializers.IntegerField(help_text="Orders the shop's servers report.")
+    both = serializers.IntegerField(help_text="Those of them the SDK saw.")
+    browser_only = serializers.IntegerField(help_text="Orders only the SDK saw.")
+    coverage = serializers.FloatField(allow_null=True)
+    interval = serializers.ListField(child=serializers.FloatField(), min_length=2, max_length=2)
+
+
+class CoverageSerializer(serializers.Serializer):
+    """Whole minutes `[from, to)` and the orders in them."""
+
+    results = CoverageRowSerializer(many=True)
+
+    def get_fields(self) -> dict[str, serializers.Field]:
+        """`from` is a word of Python's."""
+        return {"from": serializers.DateTimeField(), "to": serializers.DateTimeField(), **super().get_fields()}
 
 
 class IncidentUpdateSerializer(serializers.Serializer):

@@ -43,6 +43,6 @@ for name, viewset in (
 
 urlpatterns = [
     path("schema/", SpectacularAPIView.as_view(permission_classes=[AllowAny]), name="schema"),
-    path("v1/", include([*router.urls, re_path("^series/?$", data.Series.as_view()), re_path("^events/?$", data.Events.as_view()), re_path("^health/?$", data.Health.as_view())])),
+    path("v1/", include([*router.urls, re_path("^series/?$", data.Series.as_view()), re_path("^events/?$", data.Events.as_view()), re_path("^health/?$", data.Health.as_view()), re_path("^coverage/?$", data.Coverage.as_view())])),
     re_path(r"", Nowhere.as_view()),
 ]

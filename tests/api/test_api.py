@@ -251,5 +251,5 @@ def test_unknown_addresses_are_problems_too(db: None) -> None:
 
 def test_the_schema_names_every_resource(db: None) -> None:
     text = Client().get("/api/schema/").content.decode()
-    for name in (*LISTS, "series", "health"):
+    for name in (*LISTS, "series", "health", "coverage"):
         assert f"/api/v1/{name}" in text

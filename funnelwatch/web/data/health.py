@@ -12,6 +12,7 @@ from funnelwatch.core import clock
 from funnelwatch.incidents.models import Delivery, Feedback, Incident
 from funnelwatch.ingest.status import read_status
 from funnelwatch.projects.models import Channel, Project
+from funnelwatch.store.queries import coverage
 from funnelwatch.web import format, words
 from funnelwatch.web.data import stored
 from funnelwatch.web.payloads import Overview
@@ -20,6 +21,8 @@ from funnelwatch.web.payloads import Overview
 JOBS_LATE_SECONDS = 180
 LAG_SECONDS = 60
 MONTH = timedelta(days=30)
+COVERED_HOURS = 24
+_MOST_VALUES = 6  # of a dimension, those with the most orders
 
 
 def context(project: Project) -> dict[str, Any]:
@@ -37,6 +40,16 @@ def context(project: Project) -> dict[str, Any]:
         "deliveries": _deliveries(project),
         "judgements": _judgements(project),
     }
+
+
+def orders_seen(project: Project) -> list[dict[str, Any]] | None:
+    """Server-side orders of the last COVERED_HOURS the SDK saw, everyone's first, then by dimension; None while the event store is away."""
+    now = clock.now_ms()
+    rows = stored.ask(lambda: coverage.meter(stored.client(), project.pk, now - COVERED_HOURS * 3_600_000, now))
+    if rows is None:
+        return None
+    by_dimension = ([row for row in rows if row["dimension"] == name and row["server"]] for name in ("", *coverage.DIMENSIONS))
+    return [row | {"label": words.DIMENSIONS.get(row["dimension"], "")} for found in by_dimension for row in found[:_MOST_VALUES]]
 
 
 def _check(name: str, ok: bool, detail: str, fix: str = "") -> dict[str, Any]:

@@ -9,4 +9,6 @@ from funnelwatch.web.views.base import page, project_page
 @project_page
 def show(request: HttpRequest) -> HttpResponse:
     """Is the watch itself well?"""
-    return page(request, "web/health.html", "health", **health.context(request.project))
+    # The page asks for its upper part every 10 s; what is counted over a day of events need not be counted anew for that.
+    orders = None if "HX-Request" in request.headers else health.orders_seen(request.project)
+    return page(request, "web/health.html", "health", **health.context(request.project), orders=orders, hours=health.COVERED_HOURS)
