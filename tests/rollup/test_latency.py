@@ -50,6 +50,11 @@ def test_latency_by_step_is_that_of_the_cohort(store: Client, span: Span) -> Non
     assert everyone["purchase"]["p95_ms"] == within(float(np.quantile(np.concatenate([PHONES, COMPUTERS]), 0.95)))
 
 
+def test_latency_of_either_of_two_devices_is_that_of_both_together(store: Client, span: Span) -> None:
+    either = Cohort.of([("device", "mobile"), ("device", "desktop")])
+    assert latency.by_step(store, span, either) == latency.by_step(store, span)
+
+
 def test_requests_are_told_apart_by_their_path_without_its_ids(store: Client, span: Span) -> None:
     slowest, vital = latency.by_endpoint(store, span)
     assert {name: slowest[name] for name in ("endpoint", "step", "event", "events")} == {

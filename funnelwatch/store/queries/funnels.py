@@ -7,7 +7,7 @@ Every number comes with its interval and the share of it that is expected to be 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import permutations
+from itertools import permutations, product
 from typing import Any
 
 import numpy as np
@@ -15,7 +15,7 @@ import numpy as np
 from funnelwatch.core.cohort import EVERYONE, Cohort
 from funnelwatch.core.funnel import FunnelDef
 from funnelwatch.core.stats import rates
-from funnelwatch.core.vocabulary import DIMENSIONS
+from funnelwatch.core.vocabulary import DIMENSIONS, MULTI_DIMENSIONS
 from funnelwatch.store.client import Client
 from funnelwatch.store.queries import arrival
 from funnelwatch.store.queries.rollup_writes import COMMITTED, OF_FUNNEL, SEPARATOR, multi_of, parameters
@@ -91,10 +91,12 @@ def report(client: Client, span: Span, by: Sequence[str] = ()) -> dict[str, Any]
 
 
 def counts(client: Client, span: Span, cohort: Cohort = EVERYONE) -> Steps:
-    """The funnel of one cohort."""
+    """The funnel of one cohort. Raises ValueError for several values of a dimension a session has many of."""
+    _one_by_one(cohort)
     shares = arrival.shares(client, span.funnel, span.run_id, span.from_minute, span.to_minute, span.as_of_minute)
-    found = _counts(client, span, cohort.dimensions)
-    return steps_of(span.funnel, found.get(cohort, {}), shares)
+    parts = [found for part, found in _counts(client, span, cohort.dimensions).items() if cohort.contains(part)]
+    arrived, went_on = ({step: sum(found.get(step, (0, 0))[side] for found in parts) for step in set().union(*parts)} for side in (0, 1))
+    return steps_of(span.funnel, {step: (arrived[step], went_on[step]) for step in arrived}, shares)
 
 
 def compare(one: Steps, other: Steps) -> list[dict[str, Any]]:
@@ -110,7 +112,7 @@ def compare(one: Steps, other: Steps) -> list[dict[str, Any]]:
 
 def series(client: Client, span: Span, step: str, cohort: Cohort = EVERYONE, bucket_minutes: int = 60) -> list[dict[str, Any]]:
     """`{minute, entered, converted, interval, complete}` by bucket, oldest first: one step's rate over time."""
-    dims, value = stored_cohort(client, span, cohort)
+    dims, joined = stored_cohort(client, span, cohort)
     number = number_of(span.funnel, step)
     rows = client.query(
         f"""
@@ -118,10 +120,10 @@ def series(client: Client, span: Span, step: str, cohort: Cohort = EVERYONE, buc
             SELECT if(step = {{step:UInt8}}, minute, minute - delay) AS at,
                 if(step = {{step:UInt8}}, entered, 0) AS arrived, if(step = {{step:UInt8}}, 0, entered) AS went_on
             FROM funnel_minute
-            WHERE {_OF_SPAN} AND dims = {{dims:String}} AND value = {{value:String}} AND step IN ({{step:UInt8}}, {{step:UInt8}} + 1)
+            WHERE {_OF_SPAN} AND dims = {{dims:String}} AND value IN {{values:Array(String)}} AND step IN ({{step:UInt8}}, {{step:UInt8}} + 1)
         ) WHERE at >= {{from:UInt32}} AND at < {{end:UInt32}} GROUP BY bucket ORDER BY bucket
         """,
-        {**span.parameters(), "bucket": bucket_minutes, "step": number, "dims": dims, "value": value},
+        {**span.parameters(), "bucket": bucket_minutes, "step": number, "dims": dims, "values": joined},
     )
     curve = arrival.curve(client, span.funnel, span.run_id, span.from_minute, number + 1)
     return [
@@ -135,15 +137,15 @@ def series(client: Client, span: Span, step: str, cohort: Cohort = EVERYONE, buc
 
 def time_to_convert(client: Client, span: Span, step_to: str, cohort: Cohort = EVERYONE) -> dict[str, Any]:
     """`{count, median, p90, histogram: [[minutes, count]]}` from the step before to `step_to`, by minute of its trial."""
-    dims, value = stored_cohort(client, span, cohort)
+    dims, joined = stored_cohort(client, span, cohort)
     rows = client.query(
         f"""
         SELECT toInt64(delay) AS wait, toInt64(sum(entered)) FROM funnel_minute
-        WHERE {_OF_SPAN} AND dims = {{dims:String}} AND value = {{value:String}} AND step = {{step:UInt8}} AND step > 1
+        WHERE {_OF_SPAN} AND dims = {{dims:String}} AND value IN {{values:Array(String)}} AND step = {{step:UInt8}} AND step > 1
           AND minute - delay >= {{from:UInt32}} AND minute - delay < {{end:UInt32}}
         GROUP BY wait ORDER BY wait
         """,
-        {**span.parameters(), "step": number_of(span.funnel, step_to), "dims": dims, "value": value},
+        {**span.parameters(), "step": number_of(span.funnel, step_to), "dims": dims, "values": joined},
     )
     histogram = [list(row) for row in rows]
     total = np.cumsum([count for _, count in histogram])
@@ -244,12 +246,23 @@ def _find_set(client: Client, span: Span, by: Sequence[str]) -> tuple[str, ...] 
     return tuple(stored.scalar().split(",")) if len(stored) else None
 
 
-def stored_cohort(client: Client, span: Span, cohort: Cohort) -> tuple[str, str]:
-    """A cohort as the roll-ups write it: (dims, value). Raises ValueError where its dimensions are not rolled up together."""
+def stored_cohort(client: Client, span: Span, cohort: Cohort) -> tuple[str, list[str]]:
+    """A cohort as the roll-ups write it: (dims, each value that is part of it).
+
+    Raises ValueError where its dimensions are not rolled up together, or for several values of one a session has many of.
+    """
+    _one_by_one(cohort)
     dims = _find_set(client, span, cohort.dimensions)
     if dims is None:
         raise ValueError(f"{', '.join(cohort.dimensions)} is not rolled up together")
-    return ",".join(dims), SEPARATOR.join(cohort.values(name)[0] for name in dims)
+    return ",".join(dims), [SEPARATOR.join(values) for values in product(*(cohort.values(name) for name in dims))]
+
+
+def _one_by_one(cohort: Cohort) -> None:
+    """Sums over values are right only where a session has one of them."""
+    for name in set(cohort.dimensions) & set(MULTI_DIMENSIONS):
+        if len(cohort.values(name)) > 1:
+            raise ValueError(f"a session can have several values of {name} and would be counted once for each: ask for one at a time")
 
 
 def number_of(funnel: FunnelDef, step: str) -> int:

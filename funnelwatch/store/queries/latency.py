@@ -17,15 +17,15 @@ _QUANTILES = "quantilesDDMerge(0.01, 0.5, 0.95)(latency) AS q"
 def by_step(client: Client, span: Span, cohort: Cohort = EVERYONE) -> list[dict[str, Any]]:
     """`{step, event, p50_ms, p95_ms}` in the funnel's order, by the deepest step reached ("" before the first) and the event that was timed.
 
-    Raises ValueError for a cohort whose dimensions are not rolled up together.
+    Raises ValueError for a cohort `stored_cohort` does not know.
     """
-    dims, value = stored_cohort(client, span, cohort)
+    dims, joined = stored_cohort(client, span, cohort)
     rows = client.query(
         f"""
-        SELECT step, name, {_QUANTILES} FROM event_minute WHERE {_KNOWN} AND dims = {{dims:String}} AND value = {{value:String}}
+        SELECT step, name, {_QUANTILES} FROM event_minute WHERE {_KNOWN} AND dims = {{dims:String}} AND value IN {{values:Array(String)}}
         GROUP BY step, name HAVING NOT isNaN(q[1]) ORDER BY step, name
         """,
-        {**span.parameters(), "dims": dims, "value": value},
+        {**span.parameters(), "dims": dims, "values": joined},
     )
     return [{"step": _name(span, step), "event": event, "p50_ms": float(q[0]), "p95_ms": float(q[1])} for step, event, q in rows]
 
