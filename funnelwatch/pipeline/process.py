@@ -1,11 +1,14 @@
 """What one process keeps open: the event store, the spool, the drain, ingest's picture of keys and settings."""
 
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import msgspec
 from django.conf import settings
+from django.db import OperationalError, connection, transaction
 
 from funnelwatch import config
 from funnelwatch.ingest.api import IngestApp
@@ -18,6 +21,11 @@ from funnelwatch.store import client as store
 from funnelwatch.store.migrate import migrate
 
 _lock = threading.Lock()
+
+#: PostgreSQL's name for the right to change the event store's schema: a number nothing else here locks.
+MIGRATING = 1_179_014_989
+#: A process that takes events does not wait for a long migration: they can lie in the spool.
+PATIENCE = "10s"
 
 
 @dataclass
@@ -36,19 +44,40 @@ _spool: Spool | None = None
 def start() -> Runtime:
     """Open the event store and bring it up to date; begin draining where this process takes events. Idempotent.
 
-    Raises StoreUnavailable with what to do when the store cannot be reached, is locked or is newer than this version.
+    Raises StoreUnavailable with what to do when the store cannot be reached, is locked, is newer than this version or is still being
+    brought up to date by another process.
     """
     global _runtime
     with _lock:
         if _runtime is None:
             client = store.connect(settings.CLICKHOUSE_URL.removeprefix("chdb://"))
-            migrate(client)
+            with _alone():
+                migrate(client)
             _runtime = Runtime(client)
         if _app is not None and _runtime.drain is None:
             _runtime.drain = Drain(_spool_directory(), _runtime.client, _app.crowded)
             _runtime.drain.tiers = tiers()
             _runtime.drain.start()
         return _runtime
+
+
+@contextmanager
+def _alone() -> Iterator[None]:
+    """No other process of the installation is in here meanwhile. Raises StoreUnavailable after PATIENCE.
+
+    Migrations copy tables and swap them: a second process would swap in its half of a copy and drop the whole. An embedded store is open
+    in one process anyway.
+    """
+    if settings.EMBEDDED:
+        yield
+        return
+    with transaction.atomic(), connection.cursor() as cursor:  # the lock goes with the transaction, however it ends
+        try:
+            cursor.execute(f"SET LOCAL lock_timeout = '{PATIENCE}'")
+            cursor.execute("SELECT pg_advisory_xact_lock(%s)", [MIGRATING])
+        except OperationalError as error:
+            raise store.StoreUnavailable(f"Another process brings the event store up to date; try again when it has. ({error})") from error
+        yield
 
 
 def runtime() -> Runtime:
