@@ -13,7 +13,7 @@ DimensionSet = tuple[str, ...]
 EVERYONE: DimensionSet = ()
 
 #: Combinations in which storefront faults usually show: a client platform, a campaign on it, a country's devices, a payment
-#: provider in a browser.
+#: provider in a browser, a version of it (which by itself says nothing: there is a 17 of each).
 DEFAULT_PAIRS: tuple[DimensionSet, ...] = (
     ("os", "browser"),
     ("browser", "campaign"),
@@ -23,6 +23,8 @@ DEFAULT_PAIRS: tuple[DimensionSet, ...] = (
     ("browser", "payment_provider"),
     ("country", "payment_provider"),
     ("app_version", "browser"),
+    ("browser", "browser_version"),
+    ("os", "os_version"),
 )
 
 #: Everyone, every dimension by itself, the usual combinations.
@@ -42,18 +44,23 @@ CANDIDATES = (
 MOST_CHOSEN = 4
 #: The floor: a cohort of a pair counts from this share of the sessions on, and a pair is chosen from this share in such cohorts on.
 LEAST_CELL, LEAST_CONTRIBUTION = 0.02, 0.5
+#: What was chosen the day before stays down to this, so that its history has no holes.
+STILL_CONTRIBUTION = 0.4
 #: A cohort that holds more than this of either wider one says nothing that one does not say (an iPhone's Safari).
 MOST_OF_WIDER = 0.8
 #: With fewer sessions a share of 2 % is a matter of luck.
 LEAST_SESSIONS = 500
 
 
-def choose_pairs(sessions: Mapping[str, NDArray[np.str_]], taken: Sequence[DimensionSet]) -> list[tuple[DimensionSet, float]]:
+def choose_pairs(
+    sessions: Mapping[str, NDArray[np.str_]], taken: Sequence[DimensionSet], before: Sequence[DimensionSet] = ()
+) -> list[tuple[DimensionSet, float]]:
     """Pairs worth a count of their own that are not `taken`, with what they contribute, the most first.
 
     `sessions` holds a value a session for each of CANDIDATES, "" where unknown. A pair contributes the share of all sessions that lie in
     cohorts of it large enough to be judged alone and smaller than either wider one: faults of these are diluted everywhere else. Of two
-    pairs that differ in dimensions which say the same (a system and its one browser) only the first is chosen.
+    pairs that differ in dimensions which say the same (a system and its one browser) only the first is chosen. `before` are those of the
+    day before: they come first.
     """
     if len(next(iter(sessions.values()), ())) < LEAST_SESSIONS:
         return []
@@ -61,8 +68,10 @@ def choose_pairs(sessions: Mapping[str, NDArray[np.str_]], taken: Sequence[Dimen
     shares = {pair: _shares(*coded[pair[0]], *coded[pair[1]]) for pair in combinations((name for name in CANDIDATES if name in coded), 2)}
     alike = {frozenset(pair) for pair, (_, same) in shares.items() if same > MOST_OF_WIDER}
     found: list[tuple[DimensionSet, float]] = []
-    for pair, (share, _) in sorted(shares.items(), key=lambda row: -row[1][0]):
-        if len(found) == MOST_CHOSEN or share < LEAST_CONTRIBUTION:
+    for pair, (share, _) in sorted(shares.items(), key=lambda row: (row[0] not in before, -row[1][0])):
+        if share < (STILL_CONTRIBUTION if pair in before else LEAST_CONTRIBUTION):
+            continue
+        if len(found) == MOST_CHOSEN:
             break
         known = {frozenset(other) for other in (*taken, *(chosen for chosen, _ in found))}
         if frozenset(pair) not in known and not any(len(other) == 2 and other ^ frozenset(pair) in alike for other in known):

@@ -68,7 +68,8 @@ def _chosen_sets(client: Client, scope: Scope, usual: Sequence[DimensionSet]) ->
         midnight = scope.from_minute // cuts.DAY * cuts.DAY
         before = replace(scope, from_minute=midnight - cuts.DAY, to_minute=midnight)
         asked = {dims: 1.0 for dims in scope.funnel.combinations if dims not in usual}
-        extra = asked | dict(choose_pairs(cuts.sample(client, before, CANDIDATES, SAMPLE_SESSIONS), [*usual, *asked]))
+        sample = cuts.sample(client, before, CANDIDATES, SAMPLE_SESSIONS)
+        extra = asked | dict(choose_pairs(sample, [*usual, *asked], cuts.chosen(client, before) or ()))
         cuts.choose(client, before, [*usual, *extra], extra, NAMED_VALUES, LEAST_SHARE)
         found = list(extra)
     return found
@@ -101,9 +102,9 @@ def _slices(scope: Scope, parts: int) -> list[Scope]:
     ]
 
 
-def dirty_minutes(client: Client, project_id: int, mark: Mark) -> Dirty:
-    """The minutes events stored since `mark` may have changed, and the next mark."""
-    return dirty.minutes(client, project_id, mark)
+def dirty_minutes(client: Client, project_id: int, mark: Mark, across_devices: bool = False) -> Dirty:
+    """The minutes events stored since `mark` may have changed (`across_devices`: in funnels counted by visitor too), and the next mark."""
+    return dirty.minutes(client, project_id, mark, across_devices)
 
 
 def prune(client: Client, project_id: int) -> int:

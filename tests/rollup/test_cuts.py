@@ -13,7 +13,7 @@ from funnelwatch.core.funnel import FunnelDef, parse_steps
 from funnelwatch.rollup import cohorts, roll_up
 from funnelwatch.rollup.cohorts import DEFAULT_PAIRS, choose_pairs
 from funnelwatch.store.client import Client
-from funnelwatch.store.queries import cuts, events
+from funnelwatch.store.queries import cuts, events, funnels
 
 DAY = cuts.DAY
 MIDNIGHT = 20_752 * DAY
@@ -144,3 +144,20 @@ def test_neither_a_usual_pair_nor_one_of_too_few_sessions_is_chosen() -> None:
     assert choose_pairs(columns, []) == [(("device", "country"), 1.0)]
     assert choose_pairs(columns, DEFAULT_PAIRS) == []
     assert choose_pairs({name: column[::4] for name, column in columns.items()}, []) == []
+
+
+def test_a_pair_of_the_day_before_stays_a_while_below_the_floor_so_that_its_history_has_no_holes() -> None:
+    own = np.arange(1_000) < 450  # the others have a country nobody knows
+    columns = {"device": np.tile(["mobile", "desktop"], 500), "country": np.where(own, np.repeat(["DE", "FR"], 500)[np.arange(1_000) * 2 % 1_000], "")}
+    assert choose_pairs(columns, []) == []
+    assert [pair for pair, _ in choose_pairs(columns, [], [("device", "country")])] == [("device", "country")]
+
+
+def test_what_is_counted_on_a_part_of_the_days_only_is_reported_for_all_of_them(store: Client, project_id: int) -> None:
+    events.insert(store, two_days(project_id), f"part-{project_id}")
+    made = FunnelDef(1, project_id, "storefront", 1, parse_steps("view_item>purchase"))
+    roll_up(store, made, "", MIDNIGHT, MIDNIGHT + 2 * DAY)
+    span = funnels.Span(made, MIDNIGHT, MIDNIGHT + 2 * DAY, MIDNIGHT + 3 * DAY)
+    groups = funnels.report(store, span, ("os", "region"))["groups"]
+    assert {group["steps"][0]["entered"] for group in groups} == {250}
+    assert len(groups) == 8

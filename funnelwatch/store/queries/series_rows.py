@@ -181,10 +181,13 @@ def known_by(minute: int | None) -> int:
 #: Dimensions whose shares of traffic are steady. Releases, campaigns and landing pages come and go by design, so the end
 #: of their traffic says nothing.
 STEADY = frozenset(("device", "os", "browser", "country", "region", "source", "medium"))
+#: Combinations of them that are counted every day; that one was not chosen today is no end of its traffic.
+_STEADY_PAIRS = (frozenset(("os", "browser")), frozenset(("device", "country")))
 
 
 def _volumes(steps: Sequence[str], cohort: Cohort) -> Sequence[str]:
     """Steps whose volume is watched: all for everyone, the way in for steady cohorts; further down the rates say more."""
     if not cohort.entries:
         return steps
-    return steps[:1] if set(cohort.dimensions) <= STEADY else ()
+    dimensions = frozenset(cohort.dimensions)
+    return steps[:1] if dimensions <= STEADY and (len(dimensions) == 1 or dimensions in _STEADY_PAIRS) else ()
