@@ -1,4 +1,4 @@
-"""Questions about a funnel, answered from the minute roll-ups: report, comparison, series, time to convert, movers.
+"""Questions about a funnel, answered from the minute roll-ups: report, comparison, series, time to convert.
 
 A conversion is counted in the minute of its trial, so a rate never exceeds one and "entered, converted" are the same sessions.
 Every number comes with its interval and the share of it that is expected to be in by now.
@@ -49,14 +49,15 @@ class Span:
 class StepCount:
     """Sessions that arrived at a step in the span and how many of them arrived at the next one.
 
-    `complete` is the share of the eventual `converted` that should be in by now (None before anything was learned); the last
-    step has no next one: `converted`, `rate` and `interval` are None.
+    `complete` is the share of the eventual `converted` that should be in by now, `complete_entered` that of `entered` (None before
+    anything was learned); the last step has no next one: `converted`, `rate`, `interval` and `complete` are None.
     """
 
     step: str
     entered: int
     converted: int | None
     complete: float | None
+    complete_entered: float | None = None
 
     @property
     def rate(self) -> float | None:
@@ -72,7 +73,7 @@ class StepCount:
         """As the API gives it."""
         return {
             "step": self.step, "entered": self.entered, "converted": self.converted, "rate": self.rate,
-            "interval": self.interval, "complete": self.complete,
+            "interval": self.interval, "complete": self.complete, "complete_entered": self.complete_entered,
         }  # fmt: skip
 
 
@@ -82,10 +83,10 @@ Steps = tuple[StepCount, ...]
 def report(client: Client, span: Span, by: Sequence[str] = ()) -> dict[str, Any]:
     """`{steps, groups: [{cohort, steps}]}`: the funnel, and cut by up to two dimensions. Raises ValueError for unknown ones."""
     shares = arrival.shares(client, span.funnel, span.run_id, span.from_minute, span.to_minute, span.as_of_minute)
-    groups = {cohort: steps_of(span.funnel, counts, shares) for cohort, counts in _counts(client, span, tuple(by)).items()} if by else {}
+    groups = {cohort: steps_of(span.funnel, counts, shares) for cohort, counts in counts_by(client, span, tuple(by)).items()} if by else {}
     largest = sorted(groups.items(), key=lambda item: -item[1][0].entered)[:GROUPS]
     return {
-        "steps": [step.to_json() for step in steps_of(span.funnel, _counts(client, span, ()).get(EVERYONE, {}), shares)],
+        "steps": [step.to_json() for step in steps_of(span.funnel, counts_by(client, span, ()).get(EVERYONE, {}), shares)],
         "groups": [{"cohort": cohort.to_json(), "steps": [step.to_json() for step in steps]} for cohort, steps in largest],
     }
 
@@ -94,7 +95,7 @@ def counts(client: Client, span: Span, cohort: Cohort = EVERYONE) -> Steps:
     """The funnel of one cohort. Raises ValueError for several values of a dimension a session has many of."""
     _one_by_one(cohort)
     shares = arrival.shares(client, span.funnel, span.run_id, span.from_minute, span.to_minute, span.as_of_minute)
-    parts = [found for part, found in _counts(client, span, cohort.dimensions).items() if cohort.contains(part)]
+    parts = [found for part, found in counts_by(client, span, cohort.dimensions).items() if cohort.contains(part)]
     arrived, went_on = ({step: sum(found.get(step, (0, 0))[side] for found in parts) for step in set().union(*parts)} for side in (0, 1))
     return steps_of(span.funnel, {step: (arrived[step], went_on[step]) for step in arrived}, shares)
 
@@ -155,27 +156,14 @@ def time_to_convert(client: Client, span: Span, step_to: str, cohort: Cohort = E
     return {"count": int(total[-1]), "median": quantile[0.5], "p90": quantile[0.9], "histogram": histogram}
 
 
-def movers(client: Client, before: Span, after: Span, least_entered: int = 50, limit: int = 20) -> list[dict[str, Any]]:
-    """Cohorts whose step rates differ beyond chance between two spans, by conversions gained or lost, largest first."""
-    was, now = ({cohort: steps_of(span.funnel, found, {}) for cohort, found in _counts(client, span, None).items()} for span in (before, after))
-    rows = []
-    for cohort in was.keys() & now.keys():
-        for row in compare(was[cohort], now[cohort]):
-            low, high = row["interval"]
-            entered = min(row["before"]["entered"], row["after"]["entered"])
-            if entered >= least_entered and (low > 0 or high < 0):
-                rows.append({**row, "cohort": cohort.to_json(), "conversions": row["difference"] * row["after"]["entered"]})
-    return sorted(rows, key=lambda row: -abs(row["conversions"]))[:limit]
-
-
 _OF_SPAN = f"{OF_FUNNEL} AND minute + lag <= {{as_of:UInt32}} AND {COMMITTED}"
 
 #: Step -> (arrived in the span, of the arrivals at the step before those that came here).
 Counts = Mapping[int, tuple[int, int]]
 
 
-def _counts(client: Client, span: Span, by: tuple[str, ...] | None) -> dict[Cohort, Counts]:
-    """By cohort; `by` None means every cohort of every stored dimension set."""
+def counts_by(client: Client, span: Span, by: tuple[str, ...] | None) -> dict[Cohort, Counts]:
+    """By cohort of these dimensions; `by` None means every cohort of every stored dimension set. Raises ValueError for unknown ones."""
     if by is not None and not set(by) <= set(DIMENSIONS):
         raise ValueError(f"unknown dimension in {', '.join(by)}; there are {', '.join(DIMENSIONS)}")
     dims = None if by is None else _find_set(client, span, by)
@@ -235,15 +223,18 @@ def steps_of(funnel: FunnelDef, found: Counts, shares: Mapping[int, float]) -> S
 
 
 def _find_set(client: Client, span: Span, by: Sequence[str]) -> tuple[str, ...] | None:
-    """The stored dimension set of just these dimensions, in its own order."""
+    """The dimension set of just these dimensions that is stored for every day (UTC) of the span, in its own order.
+
+    Some sets are chosen day by day: one that is missing on a day would leave out that day's sessions.
+    """
     if not by:
         return ()
     orders = [",".join(names) for names in permutations(by)]
-    stored = client.query(
-        f"SELECT dims FROM funnel_minute WHERE {OF_FUNNEL} AND dims IN {{orders:Array(String)}} LIMIT 1",
-        {**span.parameters(), "orders": orders},
-    )
-    return tuple(stored.scalar().split(",")) if len(stored) else None
+    days = dict(client.query(
+        f"SELECT dims, uniqExact(intDiv(minute, 1440)) FROM funnel_minute WHERE {OF_FUNNEL} AND dims IN {{orders:Array(String)}} GROUP BY dims",
+        {**span.parameters(), "orders": ["", *orders]},
+    ))  # fmt: skip
+    return next((tuple(dims.split(",")) for dims in orders if days.get(dims, 0) == days.get("", -1)), None)
 
 
 def stored_cohort(client: Client, span: Span, cohort: Cohort) -> tuple[str, list[str]]:
