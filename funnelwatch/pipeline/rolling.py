@@ -24,7 +24,7 @@ def roll_up_new(client: Client, project: Project) -> int:
         return 0  # old history only: nobody watches it, and the day live events come it is all still to be rolled up
     found = states.load(client, project.pk, "", "rolled_up", VERSION)
     mark = Mark(*map(int, found[1].split())) if found else Mark()
-    dirty = dirty_minutes(client, project.pk, mark)
+    dirty = dirty_minutes(client, project.pk, mark, any(watched.whole.count_by == "visitor" for watched in funnels))
     if not dirty.minutes:
         return 0
     for watched in funnels:

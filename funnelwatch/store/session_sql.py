@@ -16,7 +16,8 @@ NOTEWORTHY = (*ERROR_EVENTS, "purchase", "refund")
 _MINUTE_MS = 60_000
 #: Whose event it is; the same in a funnel counted by visitor.
 ACTOR = "if(visitor_id != '', visitor_id, user_id)"
-_OWNER = "if(user_id != '', user_id, visitor_id)"
+#: Whose session it is in a funnel counted by visitor: a user's devices are one.
+OWNER = "if(user_id != '', user_id, visitor_id)"
 _DERIVED = ("landing_page", "new_or_returning")
 _CARRIED = tuple(name for name in SESSION_DIMENSIONS if name not in _DERIVED)
 _MULTI_VALUES = {
@@ -62,7 +63,7 @@ class SessionSql:
     @property
     def _owner(self) -> str:
         """Whose session an event is in."""
-        return _OWNER if self._by_visitor else ACTOR
+        return OWNER if self._by_visitor else ACTOR
 
     def count(self) -> str:
         return f"SELECT count() FROM events WHERE {self._counted('{read_from:Int64}', '{to:Int64}')}"
@@ -77,7 +78,7 @@ class SessionSql:
         """Who did anything in the minutes asked for: the visitors of their events, of a server's orders the browser's."""
         seen, around = self._counted("{from:Int64}", "{to:Int64}"), self._counted("{from:Int64} - {twin:Int64}", "{to:Int64} + {twin:Int64}")
         return f"""
-        SELECT DISTINCT arrayJoin([{ACTOR}, {_OWNER}]) AS actor FROM events
+        SELECT DISTINCT arrayJoin([{ACTOR}, {OWNER}]) AS actor FROM events
         WHERE {seen} OR {around} AND name = 'purchase' AND order_id IN (
             SELECT order_id FROM events WHERE {seen} AND name = 'purchase' AND channel = 'server' AND order_id != '')"""
 

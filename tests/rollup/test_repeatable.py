@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from funnelwatch.core import clock
 from funnelwatch.core.cohort import EVERYONE
 from funnelwatch.core.events import Event
-from funnelwatch.core.funnel import FunnelDef
+from funnelwatch.core.funnel import FunnelDef, Step
 from funnelwatch.core.series import SeriesKey
 from funnelwatch.pipeline.rolling import fill_history
 from funnelwatch.rollup import DEFAULT_SETS, Mark, dirty_minutes, ranges, roll_up
@@ -130,21 +130,24 @@ def strip_returning(points: Counter[Point]) -> Counter[Point]:
     return stripped
 
 
+@pytest.mark.parametrize("count_by", ["session", "visitor"])
 @given(seed=st.integers(0, 2**32))
 @settings(max_examples=3, derandomize=True, suppress_health_check=list(HealthCheck), phases=[Phase.generate])
-def test_late_events_change_exactly_the_minutes_named_dirty(store: Client, seed: int) -> None:
-    funnel = a_funnel(next(ids))
+def test_late_events_change_exactly_the_minutes_named_dirty(
+    store: Client, count_by: Literal["session", "visitor"], seed: int
+) -> None:
+    funnel = replace(a_funnel(next(ids)), count_by=count_by)
+    across = count_by == "visitor"
     history = a_history(funnel.project_id, seed, visitors=30)
     late = random.Random(seed).sample(history, 1)
     event_queries.insert(store, [e for e in history if e not in late], f"{funnel.project_id}-early")
     roll_up(store, funnel, "", FIRST, LAST)
-    mark = dirty_minutes(store, funnel.project_id, Mark()).mark
+    mark = dirty_minutes(store, funnel.project_id, Mark(), across).mark
     before = stored(store, funnel)
-    assert dirty_minutes(store, funnel.project_id, mark) == ([], mark)
-    while clock.now_ms() <= mark.at:
-        time.sleep(0.001)
+    assert dirty_minutes(store, funnel.project_id, mark, across) == ([], mark)
+    wait_past(mark)
     event_queries.insert(store, late, f"{funnel.project_id}-late")
-    touched = dirty_minutes(store, funnel.project_id, mark).minutes
+    touched = dirty_minutes(store, funnel.project_id, mark, across).minutes
     for start, end in ranges(touched):
         roll_up(store, funnel, "", start, end)
     after = stored(store, funnel)
@@ -152,6 +155,32 @@ def test_late_events_change_exactly_the_minutes_named_dirty(store: Client, seed:
     changed = {point.at // MINUTE for point in (after - before) | (before - after)}
     assert changed <= set(touched)
     assert len(touched) < len({e.ts // MINUTE for e in history})
+
+
+def wait_past(mark: Mark) -> None:
+    while clock.now_ms() <= mark.at:
+        time.sleep(0.001)
+
+
+def test_a_late_view_on_the_phone_reaches_the_purchase_on_the_laptop_of_the_same_user(store: Client) -> None:
+    steps = (Step("view", ("page_view",)), Step("purchase", ("purchase",)))
+    funnel = FunnelDef(1, next(ids), "by visitor", 1, steps, count_by="visitor")
+    bought, viewed = (
+        Event(project_id=funnel.project_id, message_id=name, name=name, ts=ts, received_at=received_at, visitor_id=device, user_id="ann")
+        for name, ts, received_at, device in (
+            ("purchase", MIDNIGHT + 5 * MINUTE, MIDNIGHT + 5 * MINUTE, "laptop"), ("page_view", MIDNIGHT, MIDNIGHT + 20 * MINUTE, "phone")
+        )
+    )  # fmt: skip
+    event_queries.insert(store, [bought], f"{funnel.project_id}-early")
+    roll_up(store, funnel, "", FIRST, LAST)
+    mark = dirty_minutes(store, funnel.project_id, Mark(), across_devices=True).mark
+    wait_past(mark)
+    event_queries.insert(store, [viewed], f"{funnel.project_id}-late")
+    touched = dirty_minutes(store, funnel.project_id, mark, across_devices=True).minutes
+    assert touched == [MIDNIGHT // MINUTE, MIDNIGHT // MINUTE + 5]
+    for start, end in ranges(touched):
+        roll_up(store, funnel, "", start, end)
+    assert [step.entered for step in funnels.counts(store, funnels.Span(funnel, FIRST, LAST, LAST))] == [1, 1]
 
 
 def test_a_new_version_is_rolled_up_over_what_the_old_one_was(store: Client) -> None:

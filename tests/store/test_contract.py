@@ -196,7 +196,7 @@ QUESTIONS: dict[str, tuple[tuple[Callable[..., Any], ...], Callable[[Client], An
     "shares": ((arrival.shares, arrival.curve), lambda c: (arrival.shares(c, FUNNEL, "", MINUTE, MINUTE + 120, MINUTE + 130), arrival.curve(c, FUNNEL, "", MINUTE + 120, 2))),
     "coverage": ((coverage.meter,), lambda c: coverage.meter(c, PROJECT, START, START + 7_200_000)),
     "cuts": ((cuts.choose, cuts.chosen, cuts.of_day, cuts.sample), choose_and_read),
-    "dirty": ((dirty.minutes,), lambda c: dirty.minutes(c, PROJECT, dirty.Mark()).minutes),
+    "dirty": ((dirty.minutes,), lambda c: [dirty.minutes(c, PROJECT, dirty.Mark(), across).minutes for across in (False, True)]),
     "about": ((engine.about,), lambda c: engine.about(c)[0]),
     "erase": ((erase.person, erase.time_range), lambda c: (erase.person(c, PROJECT, ["visitor3"], dry_run=True), erase.time_range(c, PROJECT, START, START + 90_000, 300, dry_run=True))),
     "existing": ((events.existing_ids, events.insert, events.insert_columns, events.columns_of), lambda c: (events.insert(c, a_shop(), "contract"), events.existing_ids(c, PROJECT, ["0-0", "x", "119-e"], START, START + 9_000_000))),

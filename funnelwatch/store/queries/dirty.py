@@ -3,7 +3,7 @@
 from typing import NamedTuple
 
 from funnelwatch.store.client import Client
-from funnelwatch.store.session_sql import ACTOR, ORDER_TWIN_MS
+from funnelwatch.store.session_sql import ACTOR, ORDER_TWIN_MS, OWNER
 
 #: An insert is visible a little after the time it stamps its rows with, so this far before a mark rows may still turn up.
 OVERLAP_MS = 30_000
@@ -26,12 +26,13 @@ class Dirty(NamedTuple):
     mark: Mark
 
 
-def minutes(client: Client, project_id: int, mark: Mark) -> Dirty:
-    """Minutes that events stored after `mark` may have changed.
+def minutes(client: Client, project_id: int, mark: Mark, across_devices: bool = False) -> Dirty:
+    """Minutes that events stored after `mark` may have changed; `across_devices`, in funnels counted by visitor too.
 
     An event changes nothing before itself: arrivals, dimensions, session cuts and "returning" look back only. So these are
     the minutes of its visitor's events from it on. A server's order goes by its twin in the browser: where that one's session is
-    cut anew, so is everything from the earlier of the two on.
+    cut anew, so is everything from the earlier of the two on. Across devices it is also the events of every user its visitor is, or
+    becomes, wherever they are: their session may begin with it.
 
     Reads what was stored since, and the hours from the earliest touched event on: nothing new costs the same whatever the history.
     """
@@ -43,14 +44,15 @@ def minutes(client: Client, project_id: int, mark: Mark) -> Dirty:
     )
     if not count:
         return Dirty([], mark)
+    touched = _TOUCHED_ACROSS if across_devices else _TOUCHED
     following = Mark(int(newest), _checksum(client, project_id, int(newest)))  # before the minutes: what turns up in between is seen next time
     params |= {"first": first, "last": last}
-    params["touched_from"] = client.query(f"WITH {_TOUCHED} SELECT {_MS.format('min(first)')} FROM touched", params).scalar()
+    params["touched_from"] = client.query(f"WITH {touched} SELECT {_MS.format('min(first)')} FROM touched", params).scalar()
     rows = client.query(
         f"""
-        WITH {_TOUCHED}
+        WITH {touched}
         SELECT DISTINCT toInt64(intDiv({_MS.format("ts")}, 60000)) AS minute
-        FROM events INNER JOIN touched ON {ACTOR} = touched.actor
+        FROM events ARRAY JOIN {_WHOSE if across_devices else _WHO} AS whose INNER JOIN touched ON whose = touched.actor
         WHERE {_FROM.format("{touched_from:Int64}")} AND ts >= touched.first
         ORDER BY minute
         """,
@@ -72,21 +74,38 @@ _FROM = "project_id = {{project:UInt32}} AND toStartOfHour(ts) >= toStartOfHour(
 #: Orders as far around as a roll-up looks for their twins; later ones may be of a session that began with the event.
 _ORDERS = f"""{_FROM.format("{first:Int64} - {twin:Int64}")} AND ts <= {_AT.format("{last:Int64} + 2 * {twin:Int64}")}
     AND name = 'purchase' AND order_id != ''"""
-_TOUCHED = f"""
+#: Who an event touches: its device, and across devices its user as well.
+_WHO = f"[{ACTOR}]"
+_WHOSE = f"arrayDistinct([{ACTOR}, {OWNER}])"
+
+
+def _touched(who: str, users: str = "") -> str:
+    return f"""
     fresh AS (SELECT {ACTOR} AS actor, ts, order_id FROM events WHERE {_FRESH}),
+    seen AS (SELECT actor, min(ts) AS since FROM fresh GROUP BY actor),
+    moved AS (SELECT actor, since FROM seen{users}),
     orders AS (
-        SELECT order_id, min(ts) AS first, groupUniqArray({ACTOR}) AS actors FROM events
+        SELECT order_id, min(ts) AS first, groupUniqArrayArray({who}) AS actors FROM events
         WHERE {_ORDERS} AND order_id IN (
             SELECT order_id FROM fresh WHERE order_id != ''
             UNION DISTINCT
-            SELECT order_id FROM events INNER JOIN (SELECT actor, min(ts) AS since FROM fresh GROUP BY actor) AS seen
-                ON {ACTOR} = seen.actor WHERE {_ORDERS} AND ts >= seen.since
+            SELECT order_id FROM events ARRAY JOIN {who} AS whose INNER JOIN moved ON whose = moved.actor WHERE {_ORDERS} AND ts >= moved.since
         ) GROUP BY order_id
     ),
     touched AS (
         SELECT actor, min(first) AS first FROM (
-            SELECT actor, min(ts) AS first FROM fresh GROUP BY actor
+            SELECT actor, since AS first FROM moved
             UNION ALL
             SELECT arrayJoin(actors) AS actor, first FROM orders
         ) GROUP BY actor
     )"""
+
+
+_TOUCHED = _touched(_WHO)
+_TOUCHED_ACROSS = _touched(
+    _WHOSE,
+    f"""
+        UNION ALL
+        SELECT user_id AS actor, min(ts) AS since FROM events INNER JOIN seen ON {ACTOR} = seen.actor
+        WHERE {_FROM.format("{first:Int64}")} AND user_id != '' AND ts >= seen.since GROUP BY actor""",
+)
