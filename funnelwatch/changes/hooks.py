@@ -25,7 +25,9 @@ REMEMBERED = timedelta(days=7)
 #: What readers raise for a body that is not shaped as its sender documents it.
 UNREADABLE = (ValueError, KeyError, TypeError, AttributeError, IndexError, ArithmeticError)
 
-AcceptEvents = Callable[[int, list[dict[str, Any]]], None]
+#: How many of a project's messages became events, and how many did not, by reason.
+Accepted = tuple[int, dict[str, int]]
+AcceptEvents = Callable[[int, list[dict[str, Any]]], Accepted]
 
 
 class TryLater(Exception):
@@ -33,7 +35,7 @@ class TryLater(Exception):
 
 
 def receiver(accept_events: AcceptEvents) -> Callable[..., HttpResponseBase]:
-    """The view. `accept_events(project_id, messages)` makes events from a server durable, or raises TryLater."""
+    """The view. `accept_events(project_id, messages)` makes events from a server durable and counts them, or raises TryLater."""
 
     @csrf_exempt
     def receive(request: HttpRequest, kind: str, hook_id: str) -> HttpResponseBase:
@@ -69,16 +71,18 @@ def _take(hook: Connector, headers: dict[str, str], body: bytes, accept_events: 
         )
     if not changes and not parsed.events:
         return JsonResponse({"success": True, "changes": 0, "events": 0})
+    accepted, rejected = 0, {}
     try:
         with transaction.atomic():
             _remember(hook, module.delivery_id(headers), body)
             for fields in changes:
                 ledger.upsert(hook.project, fields)
             if parsed.events:
-                accept_events(hook.project_id, parsed.events)
+                accepted, rejected = accept_events(hook.project_id, parsed.events)
     except _Seen:
         return JsonResponse({"success": True, "repeated": True})
-    return JsonResponse({"success": True, "changes": len(changes), "events": len(parsed.events)})
+    answer = {"success": True, "changes": len(changes), "events": accepted}
+    return JsonResponse(answer | {"rejected": rejected} if rejected else answer)
 
 
 class _Seen(Exception):

@@ -12,13 +12,14 @@ from typing import Any
 import msgspec
 
 from funnelwatch import config
+from funnelwatch.changes import hooks
 from funnelwatch.core import children, clock
-from funnelwatch.core.events import Drop
 from funnelwatch.ingest import intake
 from funnelwatch.ingest.arrival import Arrival
-from funnelwatch.ingest.draft import encode_lines, read_lines
+from funnelwatch.ingest.draft import read_lines
 from funnelwatch.ingest.formats import Reject
-from funnelwatch.ingest.spool import Entry
+from funnelwatch.ingest.reading import Counts, Task, read
+from funnelwatch.ingest.sample import Sampler
 from funnelwatch.pipeline import process
 from funnelwatch.projects.models import Project
 from funnelwatch.store.queries import events as event_queries
@@ -30,6 +31,8 @@ BLOCK = 20_000
 CHILDREN = 2
 #: A client's second attempt is dated by another clock reading, so its time may differ by this much.
 RETRY_MS = 60_000
+
+_sampler = Sampler()
 
 Row = Mapping[str, Any] | bytes | Reject
 #: (index in the block, reason) of messages that became no event.
@@ -86,24 +89,23 @@ def import_rows(
     return report
 
 
-def take_messages(project: Project, messages: list[dict[str, Any]]) -> int:
-    """Server-side messages (orders from a shop's webhook) onto the spool; returns how many were accepted. Raises SpoolFull.
+def take_messages(project: Project, messages: list[dict[str, Any]]) -> Counts:
+    """Server-side messages (orders from a shop's webhook) onto the spool, with what was dropped and a sample for the live view.
 
-    In a process without a spool they are stored at once.
+    In a process without a spool the events are stored at once. Raises SpoolFull.
     """
     now = clock.now_ms()
-    arrival = Arrival(key=process.key_info(project), now=now, received_at=now)
-    made = [intake.read_one(msgspec.json.encode(message), arrival) for message in messages]
-    drafts = [draft for draft in made if not isinstance(draft, Drop)]
-    if not drafts:
-        return 0
-    lines = encode_lines(drafts)
+    arrival = Arrival(key=process.key_info(project), now=now, received_at=now, max_event_bytes=hooks.MOST_BYTES)
+    noted, rejected = _sampler.grant(project.pk, len(messages), now)
+    taken = read([Task([msgspec.json.encode(message) for message in messages], arrival, noted, rejected)])
+    (counts,) = taken.counts
     spool = process.spool()
     if spool is not None:
-        spool.put(Entry(events=lines, count=len(drafts)))
+        spool.put(taken.entry)
     else:
-        _Store(project, ImportReport())(lines)
-    return len(drafts)
+        _Store(project, ImportReport())(taken.entry.events)
+    _sampler.shown(project.pk, counts.shown)
+    return counts
 
 
 @dataclass(frozen=True)
