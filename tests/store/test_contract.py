@@ -193,7 +193,7 @@ def write_twice_and_sweep(client: Client) -> Any:
 
 #: Question -> (the functions it calls, how to ask). Answers that are clocks are reduced to their shape.
 QUESTIONS: dict[str, tuple[tuple[Callable[..., Any], ...], Callable[[Client], Any]]] = {
-    "shares": ((arrival.shares, arrival.curve), lambda c: (arrival.shares(c, FUNNEL, "", MINUTE, MINUTE + 120, MINUTE + 130), arrival.curve(c, FUNNEL, "", MINUTE + 120, 2))),
+    "shares": ((arrival.shares, arrival.curve, arrival.learn), lambda c: (arrival.shares(c, FUNNEL, "", MINUTE + 110, MINUTE + 3_000, MINUTE + 3_000, True), arrival.curve(c, FUNNEL, "", MINUTE + 3_000, 2))),
     "coverage": ((coverage.meter,), lambda c: coverage.meter(c, PROJECT, START, START + 7_200_000)),
     "cuts": ((cuts.choose, cuts.chosen, cuts.of_day, cuts.sample), choose_and_read),
     "dirty": ((dirty.minutes,), lambda c: [dirty.minutes(c, PROJECT, dirty.Mark(), across).minutes for across in (False, True)]),

@@ -1,88 +1,152 @@
-"""How much of a recent number is in by now: curves of delay and lateness learned from the project's settled past."""
+"""How much of a recent number is in by now: curves of lateness and delay learned from the settled past, by traffic source.
 
+Sources differ: an app sends when its phone is back online, a shop's server in batches. A source too small for a curve of its own has everyone's.
+"""
+
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from funnelwatch.core.cohort import EVERYONE, Cohort
 from funnelwatch.core.funnel import FunnelDef
+from funnelwatch.core.series import Floats
 from funnelwatch.store.client import Client
 from funnelwatch.store.queries.rollup_writes import COMMITTED, OF_FUNNEL, parameters
 from funnelwatch.store.scope import Scope
+
+Ints = NDArray[np.int64]
 
 #: The past a curve is learned from.
 LEARN_MINUTES = 7 * 1_440
 #: A clients' retries end after two days.
 SETTLED_MINUTES = 2 * 1_440
-#: Fewer conversions than this say nothing about a curve.
+#: Fewer arrivals than this say nothing about a curve.
 LEAST = 100
+#: Of a minute that has this share or less nobody knows how much it will have.
+LEAST_KNOWN = 0.05
 
 
 @dataclass(frozen=True, slots=True)
 class Curve:
-    """`cumulative[d]`: share known at most `d` minutes after the trial's minute."""
+    """`cumulative[d]`: share known at most `d` minutes after the minute it is told from."""
 
-    cumulative: NDArray[np.float64]
+    cumulative: Floats
 
-    def by(self, age: int) -> float:
-        """Share known `age` minutes after the minute of the trial; 0 before it."""
-        if age < 0:
-            return 0.0
-        return float(self.cumulative[min(age, len(self.cumulative) - 1)])
-
-    def mean(self, youngest: int, minutes: int) -> float:
-        """Mean share over trials of `minutes` consecutive minutes, the last of them `youngest` + 1 minutes old."""
-        return sum(self.by(youngest + 1 + i) for i in range(minutes)) / max(minutes, 1)
+    def at(self, ages: Ints) -> Floats:
+        """Share known at each age in minutes; 0 before the minute."""
+        return np.where(ages < 0, 0.0, self.cumulative[np.clip(ages, 0, len(self.cumulative) - 1)])
 
 
-def curve(client: Client, funnel: FunnelDef, run_id: str, until_minute: int, step: int) -> Curve | None:
-    """Of arrivals at `step` after their trial at the step before, learned on the week before `until_minute`; None when too few."""
-    return _curves(client, funnel, run_id, until_minute).get(step)
+@dataclass(frozen=True, slots=True)
+class Curves:
+    """What was learned, by (source, step number); source "" is everyone."""
+
+    lags: Mapping[tuple[str, int], Curve]
+    waits: Mapping[tuple[str, int], Curve]
+
+    def lag(self, step: int, cohort: Cohort = EVERYONE) -> Curve | None:
+        """Of arrivals at a step, from their own minute on; None where too few were seen."""
+        return self.lags.get((_source(cohort), step)) or self.lags.get(("", step))
+
+    def wait(self, step: int, cohort: Cohort = EVERYONE) -> Curve | None:
+        """Of arrivals at a step, from the minute on in which they arrived at the step before; None where too few were seen."""
+        return self.waits.get((_source(cohort), step)) or self.waits.get(("", step))
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """Of the arrivals at a step and of their conversions, what should be known by now; None where nothing was learned."""
+
+    entered: float | None
+    converted: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Shares:
+    """Step number -> share, by source; "" is everyone."""
+
+    by_source: Mapping[str, Mapping[int, Share]]
+
+    def of(self, cohort: Cohort) -> Mapping[int, Share]:
+        """A cohort's own where it is of one source, else everyone's."""
+        return self.by_source.get(_source(cohort)) or self.by_source[""]
+
+
+def learn(client: Client, funnel: FunnelDef, run_id: str, as_of_minute: int, by_source: bool = False) -> Curves:
+    """From the week of minutes that are settled at the end of `as_of_minute`, as known then; `by_source` besides everyone."""
+    settled = max(as_of_minute + 1 - SETTLED_MINUTES, 0)
+    scope = Scope(funnel, run_id, max(settled - LEARN_MINUTES, 0), settled)
+    rows = client.query(
+        f"""
+        SELECT source, step, waiting, groupArray(minutes), groupArray(n) FROM (
+            SELECT value AS source, step, told.1 AS waiting, told.2 AS minutes, toFloat64(sum(entered)) AS n
+            FROM funnel_minute ARRAY JOIN [(0, toInt64(lag)), (1, toInt64(delay) + lag)] AS told
+            WHERE {OF_FUNNEL} AND {_DIMS} AND minute + lag <= {{as_of:UInt32}} AND {COMMITTED} GROUP BY source, step, told
+        ) GROUP BY source, step, waiting
+        """,
+        {**parameters(scope), "as_of": as_of_minute, "dims": _dims(by_source)},
+    )
+    found: tuple[dict[tuple[str, int], Curve], ...] = ({}, {})
+    for source, step, waiting, minutes, counts in rows:
+        if sum(counts) >= LEAST:
+            found[waiting][source, step] = Curve(np.cumsum(np.bincount(minutes, weights=counts)) / sum(counts))
+    return Curves(*found)
+
+
+def curve(client: Client, funnel: FunnelDef, run_id: str, as_of_minute: int, step: int, cohort: Cohort = EVERYONE) -> Curve | None:
+    """Of arrivals at `step`, from the minute on in which they arrived at the step before; None when too few are settled and known."""
+    return learn(client, funnel, run_id, as_of_minute, "source" in cohort.dimensions).wait(step, cohort)
 
 
 def shares(
-    client: Client, funnel: FunnelDef, run_id: str, from_minute: int, to_minute: int, as_of_minute: int
-) -> dict[int, float]:
-    """Step -> share of its conversions in [from_minute, to_minute) that should be known at the end of `as_of_minute`.
+    client: Client, funnel: FunnelDef, run_id: str, from_minute: int, to_minute: int, as_of_minute: int, by_source: bool = False
+) -> Shares:
+    """Of arrivals in [from_minute, to_minute) and their conversions, the shares that should be known at the end of `as_of_minute`.
 
-    Weighs the minutes by their arrivals. A step without a learned curve is missing, unless all is long settled.
+    Weighs the minutes by their arrivals, made up for those still on their way; all alike where nothing has come yet.
     """
-    settled = to_minute - 1 + funnel.window_minutes + SETTLED_MINUTES <= as_of_minute
-    if settled:
-        return dict.fromkeys(range(1, len(funnel.steps)), 1.0)
-    curves = _curves(client, funnel, run_id, from_minute)
+    steps = range(1, len(funnel.steps) + 1)
+    oldest = funnel.window_minutes + SETTLED_MINUTES
+    if as_of_minute - to_minute + 1 >= oldest:
+        return Shares({"": {step: Share(1.0, 1.0 if step < len(steps) else None) for step in steps}})
+    curves = learn(client, funnel, run_id, as_of_minute, by_source)
     scope = Scope(funnel, run_id, from_minute, to_minute)
     rows = client.query(
         f"""
-        SELECT step, toInt64(minute), toFloat64(sum(entered)) FROM funnel_minute
-        WHERE {OF_FUNNEL} AND dims = '' AND minute + lag <= {{as_of:UInt32}} AND {COMMITTED} GROUP BY step, minute
+        SELECT source, step, groupArray(age), groupArray(n) FROM (
+            SELECT value AS source, step, least(toInt64({{as_of:UInt32}}) - minute, {oldest}) AS age, toFloat64(sum(entered)) AS n FROM funnel_minute
+            WHERE {OF_FUNNEL} AND {_DIMS} AND minute + lag <= {{as_of:UInt32}} AND {COMMITTED} GROUP BY source, step, age
+        ) GROUP BY source, step
         """,
-        {**parameters(scope), "as_of": as_of_minute},
+        {**parameters(scope), "as_of": as_of_minute, "dims": _dims(by_source)},
     )
-    total: dict[int, float] = {}
-    known: dict[int, float] = {}
-    for step, minute, entered in rows:
-        if step + 1 in curves:
-            total[step] = total.get(step, 0.0) + entered
-            known[step] = known.get(step, 0.0) + entered * curves[step + 1].by(as_of_minute - minute)
-    return {step: known[step] / total[step] for step in total}
+    ages = as_of_minute - np.arange(from_minute, to_minute)
+    found: dict[str, dict[int, Share]] = {"": {step: _share(curves, step, EVERYONE, ages, np.ones(len(ages))) for step in steps}}
+    for source, step, old, counts in rows:
+        cohort = Cohort.of({"source": source}) if source else EVERYONE
+        found.setdefault(source, {})[step] = _share(curves, step, cohort, np.array(old), np.array(counts))
+    return Shares(found)
 
 
-def _curves(client: Client, funnel: FunnelDef, run_id: str, until_minute: int) -> dict[int, Curve]:
-    scope = Scope(funnel, run_id, max(until_minute - LEARN_MINUTES, 0), until_minute)
-    rows = client.query(
-        f"""
-        SELECT step, toInt64(delay + lag) AS wait, toFloat64(sum(entered)) FROM funnel_minute
-        WHERE {OF_FUNNEL} AND dims = '' AND step > 1 AND {COMMITTED} GROUP BY step, wait
-        """,
-        parameters(scope),
+def _share(curves: Curves, step: int, cohort: Cohort, ages: Ints, counts: Floats) -> Share:
+    """Of arrivals `ages` minutes ago, `counts` of which are known."""
+    lag, wait = curves.lag(step, cohort), curves.wait(step + 1, cohort)
+    whole = counts / np.maximum(lag.at(ages), LEAST_KNOWN) if lag else counts
+    entered, converted = (
+        float(whole @ curve.at(ages) / whole.sum()) if curve and len(ages) else None for curve in (lag, wait)
     )
-    waits: dict[int, list[tuple[int, float]]] = {}
-    for step, wait, count in rows:
-        waits.setdefault(step, []).append((wait, count))
-    found = {}
-    for step, pairs in waits.items():
-        counts = np.bincount([wait for wait, _ in pairs], weights=[count for _, count in pairs])
-        if counts.sum() >= LEAST:
-            found[step] = Curve(np.cumsum(counts) / counts.sum())
-    return found
+    return Share(entered, converted)
+
+
+def _source(cohort: Cohort) -> str:
+    values = cohort.values("source")
+    return values[0] if len(values) == 1 else ""
+
+
+def _dims(by_source: bool) -> list[str]:
+    return ["", "source"] if by_source else [""]
+
+
+_DIMS = "dims IN {dims:Array(String)}"

@@ -82,11 +82,11 @@ Steps = tuple[StepCount, ...]
 
 def report(client: Client, span: Span, by: Sequence[str] = ()) -> dict[str, Any]:
     """`{steps, groups: [{cohort, steps}]}`: the funnel, and cut by up to two dimensions. Raises ValueError for unknown ones."""
-    shares = arrival.shares(client, span.funnel, span.run_id, span.from_minute, span.to_minute, span.as_of_minute)
-    groups = {cohort: steps_of(span.funnel, counts, shares) for cohort, counts in counts_by(client, span, tuple(by)).items()} if by else {}
+    shares = _shares(client, span, by)
+    groups = {cohort: steps_of(span.funnel, counts, shares.of(cohort)) for cohort, counts in counts_by(client, span, tuple(by)).items()} if by else {}
     largest = sorted(groups.items(), key=lambda item: -item[1][0].entered)[:GROUPS]
     return {
-        "steps": [step.to_json() for step in steps_of(span.funnel, counts_by(client, span, ()).get(EVERYONE, {}), shares)],
+        "steps": [step.to_json() for step in steps_of(span.funnel, counts_by(client, span, ()).get(EVERYONE, {}), shares.of(EVERYONE))],
         "groups": [{"cohort": cohort.to_json(), "steps": [step.to_json() for step in steps]} for cohort, steps in largest],
     }
 
@@ -94,7 +94,7 @@ def report(client: Client, span: Span, by: Sequence[str] = ()) -> dict[str, Any]
 def counts(client: Client, span: Span, cohort: Cohort = EVERYONE) -> Steps:
     """The funnel of one cohort. Raises ValueError for several values of a dimension a session has many of."""
     _one_by_one(cohort)
-    shares = arrival.shares(client, span.funnel, span.run_id, span.from_minute, span.to_minute, span.as_of_minute)
+    shares = _shares(client, span, cohort.dimensions).of(cohort)
     parts = [found for part, found in counts_by(client, span, cohort.dimensions).items() if cohort.contains(part)]
     arrived, went_on = ({step: sum(found.get(step, (0, 0))[side] for found in parts) for step in set().union(*parts)} for side in (0, 1))
     return steps_of(span.funnel, {step: (arrived[step], went_on[step]) for step in arrived}, shares)
@@ -126,11 +126,16 @@ def series(client: Client, span: Span, step: str, cohort: Cohort = EVERYONE, buc
         """,
         {**span.parameters(), "bucket": bucket_minutes, "step": number, "dims": dims, "values": joined},
     )
-    curve = arrival.curve(client, span.funnel, span.run_id, span.from_minute, number + 1)
+    curve = arrival.curve(client, span.funnel, span.run_id, span.as_of_minute, number + 1, cohort)
+
+    def complete(start: int) -> float | None:
+        minutes = np.arange(max(start, span.from_minute), min(start + bucket_minutes, span.to_minute))
+        return None if curve is None else float(curve.at(span.as_of_minute - minutes).mean())
+
     return [
         {
             "minute": minute, "entered": entered, "converted": converted, "interval": rates.wilson(converted, entered),
-            "complete": None if curve is None else curve.mean(span.as_of_minute - minute - bucket_minutes, bucket_minutes),
+            "complete": complete(minute),
         }
         for minute, entered, converted in rows
     ]  # fmt: skip
@@ -200,6 +205,12 @@ def _counts_from_journey(client: Client, span: Span, by: tuple[str, ...]) -> dic
     return _by_cohort((by, SEPARATOR.join(cohort), step, a, b) for cohort, step, a, b in rows)
 
 
+def _shares(client: Client, span: Span, by: Sequence[str]) -> arrival.Shares:
+    return arrival.shares(
+        client, span.funnel, span.run_id, span.from_minute, span.to_minute, span.as_of_minute, by_source="source" in by
+    )
+
+
 def _by_cohort(rows: Any) -> dict[Cohort, Counts]:
     found: dict[Cohort, dict[int, tuple[int, int]]] = defaultdict(dict)
     for dims, value, step, arrived, went_on in rows:
@@ -208,15 +219,16 @@ def _by_cohort(rows: Any) -> dict[Cohort, Counts]:
     return dict(found)
 
 
-def steps_of(funnel: FunnelDef, found: Counts, shares: Mapping[int, float]) -> Steps:
+def steps_of(funnel: FunnelDef, found: Counts, shares: Mapping[int, arrival.Share]) -> Steps:
     """Counts by step number, and the share of each expected to be in by now, under the steps' names."""
-    steps = funnel.steps
+    steps, unknown = funnel.steps, arrival.Share(None, None)
     return tuple(
         StepCount(
             step=step.name,
             entered=found.get(number, (0, 0))[0],
             converted=found.get(number + 1, (0, 0))[1] if number < len(steps) else None,
-            complete=shares.get(number),
+            complete=shares.get(number, unknown).converted,
+            complete_entered=shares.get(number, unknown).entered,
         )
         for number, step in enumerate(steps, 1)
     )

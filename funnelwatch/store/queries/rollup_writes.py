@@ -64,7 +64,7 @@ def insert_arrivals(client: Client, scope: Scope, version: int, sets: Sequence[D
         INSERT INTO funnel_minute
             (project_id, funnel_id, funnel_version, run_id, version, minute, step, dims, value, lag, delay, entered, retention_days)
         SELECT project_id, funnel_id, funnel_version, run_id, version, minute, step, cohort.1 AS dims, {_POOLED} AS pooled,
-            least(intDiv(toUnixTimestamp64Milli(known_at), 60000) - minute, {_MAX_LAG}) AS lag,
+            least(greatest(intDiv(toUnixTimestamp64Milli(known_at), 60000) - minute, 0), {_MAX_LAG}) AS lag,
             if(step > 1, least(minute - intDiv(toUnixTimestamp64Milli(prev_at), 60000), {_MAX_LAG}), 0) AS delay, count(), max(retention_days)
         FROM journey ARRAY JOIN {cohorts(sets)} AS cohort
         WHERE {OF_FUNNEL} AND version = {{version:UInt64}} AND name = '' AND {KNOWN}
