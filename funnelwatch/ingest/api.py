@@ -17,7 +17,7 @@ import msgspec
 
 from funnelwatch import config
 from funnelwatch.core import clock as system_clock
-from funnelwatch.ingest import client_settings, dialects
+from funnelwatch.ingest import client_settings, dialects, refusals
 from funnelwatch.ingest.arrival import Arrival, arrival_from, scheme_of
 from funnelwatch.ingest.body import BodyReader, Receive, unpack
 from funnelwatch.ingest.errors import Refusal
@@ -62,6 +62,7 @@ _SEGMENT_SETTINGS = re.compile(r"/v1/projects/([^/]+)/settings")
 _RUDDER_SETTINGS = "/v1/sourceConfig"
 _BODY_SECONDS = 10.0  # a batch of 500 KB at 400 kbit/s; slower than that is an attack
 _MOST_HEADER_BYTES = 32_768
+_MOST_ORIGIN = 100  # of a foreign one, in what is said about it
 
 _SUCCESS = b'{"success": true}'
 _JSON = (b"content-type", b"application/json")
@@ -165,6 +166,13 @@ class IngestApp:
         return Answer(status, body, [_JSON, *cors(request.headers.get(b"origin")), *extra])
 
     def _refused(self, request: Request, refusal: Refusal) -> Answer:
+        """The answer to a request of which nothing was read, which the live view of its project shows, too."""
+        project = refusal.project_id or self._project_by_head(request)
+        if project:
+            refusals.show(self._readers.spool, self._sampler, project, self._clock.now_ms(), request.path, refusal)
+        return self._refusal(request, refusal)
+
+    def _refusal(self, request: Request, refusal: Refusal) -> Answer:
         self.metrics.refused(refusal.code)
         extra = [(b"retry-after", b"%d" % refusal.retry_after)] if refusal.retry_after else _NO_HEADERS
         return self._answered(request, refusal.status, msgspec.json.encode({"code": refusal.code, "message": refusal.message}), extra)
@@ -183,7 +191,7 @@ class IngestApp:
             raise Refusal(400, "invalid_json", "the body must be a JSON object")
         key = self._key(request, in_body)
         if len(body) > self._most_event:
-            raise Refusal(413, "too_large", f"an event may have {self._most_event} bytes")
+            raise Refusal(413, "too_large", f"an event may have {self._most_event} bytes", project_id=key.project_id)
         self._submit([body], self._arrival(key, request, None, form), _single_body, request, reply)
 
     def _ga4(self, body: bytes, request: Request, reply: Reply) -> None:
@@ -200,7 +208,7 @@ class IngestApp:
         project = arrival.key.project_id
         wait = self._limit.take(project, len(raws), monotonic())
         if wait:
-            raise Refusal(429, "rate_limited", "this project sends faster than its rate allows", retry_after=int(wait) + 1)
+            raise Refusal(429, "rate_limited", "this project sends faster than its rate allows", retry_after=int(wait) + 1, project_id=project)
         noted, rejected = self._sampler.grant(project, len(raws), arrival.now)
         self._readers.submit(Task(raws, arrival, noted, rejected), partial(self._taken, project, body, request, reply))
 
@@ -213,7 +221,7 @@ class IngestApp:
             self.metrics.took(project, outcome.accepted, outcome.rejected)
             answer = self._answered(request, 200, body(outcome))
         except Refusal as refusal:
-            answer = self._refused(request, refusal)
+            answer = self._refusal(request, refusal)
         reply(answer)
 
     def _key(self, request: Request, in_body: str | None) -> KeyInfo:
@@ -225,8 +233,14 @@ class IngestApp:
             raise Refusal(401, "unknown_key", "unknown or revoked write key; send it as HTTP Basic user or `writeKey`")
         origin = headers.get(b"origin")
         if key.allowed_origins and origin is not None and not origin_allowed(origin.decode("latin-1"), key.allowed_origins):
-            raise Refusal(403, "origin_not_allowed", "this write key may not be used from this origin")
+            told = origin[:_MOST_ORIGIN].decode("latin-1")
+            raise Refusal(403, "origin_not_allowed", f"this write key may not be used from {told}", project_id=key.project_id)
         return key
+
+    def _project_by_head(self, request: Request) -> int:
+        """The project of the key in head or query, 0 without one: all there is of a body that cannot be read."""
+        key = self.snapshot.keys.get(basic_user(request.headers.get(b"authorization", b"")) or query_key(request.query))
+        return key.project_id if key else 0
 
     def _arrival(
         self, key: KeyInfo, request: Request, sent_at: Any, default_type: str, context: msgspec.Raw = NO_CONTEXT

@@ -1,12 +1,14 @@
 """Which events the live view is told about: a few a second of each project with notes of every step, and rejected ones first."""
 
 from typing import Any
+from uuid import uuid4
 
 import msgspec
 from msgspec import Struct
 
 from funnelwatch.core.events import Drop
 from funnelwatch.ingest.arrival import Arrival
+from funnelwatch.ingest.errors import Refusal
 from funnelwatch.ingest.intake import Notes
 from funnelwatch.ingest.privacy import scrub
 
@@ -14,6 +16,7 @@ from funnelwatch.ingest.privacy import scrub
 #: wants to see every message, and a page sends a dozen at once: what quiet seconds left over may be used in one.
 _NOTED_A_SECOND, _NOTED_AT_ONCE = 10, 100
 _DROPS_A_SECOND, _DROPS_AT_ONCE = 50, 100
+_MOST_PATH = 200
 
 
 class _Budget(Struct, gc=False):
@@ -38,6 +41,14 @@ class Sampler:
     def shown(self, project_id: int, rejected: int) -> None:
         """So many rejected messages outside the sample were shown."""
         self._budgets[project_id].drops -= rejected
+
+    def grant_refusal(self, project_id: int, now_ms: int) -> bool:
+        """Whether a refused request may be shown; it counts as a rejected message."""
+        budget = self._budget(project_id, now_ms)
+        if budget.drops < 1:
+            return False
+        budget.drops -= 1
+        return True
 
     def _budget(self, project_id: int, now_ms: int) -> _Budget:
         budget = self._budgets.get(project_id)
@@ -66,6 +77,23 @@ def row(made: Any, notes: Notes, arrival: Arrival) -> dict[str, Any]:
         "scrubbed": {} if dropped else _shown(made),
     }
     # The notes tell of steps before the last one, which scrubs.
+    return _scrubbed(row)
+
+
+def refusal_row(project_id: int, now_ms: int, path: str, refusal: Refusal) -> dict[str, Any]:
+    """A row of the live view for a request of which nothing was taken."""
+    return _scrubbed({
+        "project_id": project_id,
+        "at": now_ms,
+        "message_id": f"refused-{uuid4().hex}",
+        "name": path[:_MOST_PATH],
+        "outcome": refusal.code,
+        "notes": [{"step": "request", "dropped": refusal.code, "why": refusal.message}],
+        "scrubbed": {},
+    })  # fmt: skip
+
+
+def _scrubbed(row: dict[str, Any]) -> dict[str, Any]:
     return msgspec.json.decode(scrub(msgspec.json.encode(row).decode()))
 
 

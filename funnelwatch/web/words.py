@@ -66,9 +66,11 @@ DETECTORS = {
 
 REASONS = {
     "invalid_json": "not readable as JSON", "not_an_object": "not a JSON object", "invalid_type": "unknown message type",
-    "missing_event": "no event name", "missing_identity": "neither anonymousId nor userId", "too_large": "larger than 32 KB",
+    "missing_event": "no event name", "missing_identity": "neither anonymousId nor userId", "too_large": "larger than allowed",
     "invalid_value": "a field has a wrong type or value", "do_not_track": "the visitor asked not to be tracked",
-    "no_consent": "no consent", "poison": "could not be stored",
+    "no_consent": "no consent", "poison": "could not be stored", "origin_not_allowed": "sent from an origin the key is not for",
+    "invalid_batch": "not a batch of events", "invalid_body": "not a body of the Measurement Protocol",
+    "rate_limited": "faster than the project may send", "not_found": "no such address",
 }  # fmt: skip
 
 
