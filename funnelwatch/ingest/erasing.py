@@ -13,18 +13,28 @@ from urllib.parse import quote
 
 import msgspec
 
+from funnelwatch.core import clock
 from funnelwatch.ingest import segments
 from funnelwatch.ingest.draft import FIELDS
 from funnelwatch.ingest.ledger import FILE_NAME
+from funnelwatch.ingest.status import read_status
 
 #: Whether an event, as a mapping of FIELDS, is one to erase.
 Mine = Callable[[dict[str, Any]], bool]
 
 _BUSY_SECONDS = 10.0
+#: Nodes' clocks may differ by so much.
+_SKEW_MS = 1_000
 
 
 class StillBusy(Exception):
     """A file of the spool could not be cleaned, because it is in use; the message names it."""
+
+
+def waiting(directory: Path, at: int) -> bool:
+    """Whether events spooled before `at` (epoch ms) are not in the store yet, where alone they can be found whoever's they are."""
+    status = read_status(directory)
+    return bool(status.waiting_events) and clock.now_ms() - status.lag_seconds * 1000 <= at + _SKEW_MS
 
 
 def lying(directory: Path, mine: Mine) -> int:

@@ -8,12 +8,14 @@ from funnelwatch.pipeline.erasure import StillBusy, erase_person, erase_range
 from funnelwatch.pipeline.history import replay, watch_past
 from funnelwatch.pipeline.intake import ImportReport, import_rows, take_messages
 from funnelwatch.pipeline.learning import learn_baselines
+from funnelwatch.pipeline.nodes import carry_out_orders
 from funnelwatch.pipeline.process import ingest_app, ingest_status, metrics_text, refresh_snapshot, runtime, start, stop
 from funnelwatch.pipeline.watch import deliver, judged_until, tick
 
 __all__ = [
     "ImportReport",
     "StillBusy",
+    "carry_out_orders",
     "deliver",
     "erase_person",
     "erase_range",

@@ -1,4 +1,4 @@
-"""Erasing a person or a time range everywhere: events, roll-ups, the live sample, the spool's files. Each leaves a receipt."""
+"""Erasing a person or a time range everywhere: events, roll-ups, the live sample, every node's spool files. Each leaves a receipt."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -6,17 +6,14 @@ from datetime import datetime
 from time import monotonic, sleep
 from typing import Any
 
-from django.conf import settings
-
 from funnelwatch.core import clock
 from funnelwatch.incidents.contract import iso
 from funnelwatch.ingest import erasing, privacy
 from funnelwatch.ingest.drain import Drain
-from funnelwatch.ingest.erasing import Mine, StillBusy
-from funnelwatch.ingest.status import read_status
-from funnelwatch.pipeline import process
+from funnelwatch.ingest.erasing import StillBusy
+from funnelwatch.pipeline import nodes, process
 from funnelwatch.pipeline.funnels import rolled_up
-from funnelwatch.projects.models import AuditRow, Project
+from funnelwatch.projects.models import AuditRow, ErasureOrder, Project
 from funnelwatch.rollup import ranges, roll_up
 from funnelwatch.store.queries import erase
 from funnelwatch.store.queries.erase import Receipt
@@ -34,15 +31,17 @@ class _Order:
 
     words: dict[str, Any]
     store: Callable[[bool], Receipt]
-    mine: Mine
+    spooled: ErasureOrder
 
 
 def erase_person(project: Project, identity: str, actor: str, dry_run: bool = False) -> dict[str, Any]:
     """Erase whoever has `identity`, the shop's own user or anonymous id, or the pseudonym the live view shows.
 
-    Returns `{receipt, project, person, from, to, at, dry_run, rows: {table: n}, spool, minutes, left}`: `receipt` is the number of the
-    audit row (None on a dry run), `person` the pseudonym (the id itself is kept nowhere), `minutes` how many were rolled up again,
-    `left` what a second look found (None on a dry run). Raises ValueError, StillBusy, StoreError, StoreUnavailable; calling again completes the work.
+    Returns `{receipt, project, person, from, to, at, dry_run, rows: {table: n}, nodes: {node: n}, spool, open, minutes, left}`: `receipt`
+    is the number of the audit row (None on a dry run), `person` the pseudonym (the id itself is kept nowhere), `nodes` how many events lay
+    in each node's spool (on a dry run this one's) and `spool` their sum, `open` the nodes that have not said theirs are gone, `minutes` how
+    many were rolled up again, `left` what a second look found (None on a dry run). Raises ValueError, StillBusy, StoreError,
+    StoreUnavailable; calling again completes the work, also where `open` names a node.
     """
     if not identity:
         raise ValueError("say whom: the user or anonymous id the shop sends")
@@ -51,7 +50,7 @@ def erase_person(project: Project, identity: str, actor: str, dry_run: bool = Fa
     order = _Order(
         {"person": ids[0], "from": None, "to": None},
         lambda dry: erase.person(client, project.pk, ids, dry),
-        lambda event: event.get("project_id") == project.pk and (event.get("visitor_id") in ids or event.get("user_id") in ids),
+        ErasureOrder(project=project, people=[privacy.pseudonym(project.salt, each) for each in ids]),
     )
     return _carry_out(project, order, actor, dry_run)
 
@@ -65,31 +64,37 @@ def erase_range(project: Project, start: datetime, end: datetime, actor: str, dr
     order = _Order(
         {"person": None, "from": iso(start), "to": iso(end)},
         lambda dry: erase.time_range(client, project.pk, first, last, reach, dry),
-        lambda event: event.get("project_id") == project.pk and first <= (event.get("ts") or -1) < last,
+        ErasureOrder(project=project, from_ms=first, to_ms=last),
     )
     return _carry_out(project, order, actor, dry_run)
 
 
 def _carry_out(project: Project, order: _Order, actor: str, dry_run: bool) -> dict[str, Any]:
-    spool = settings.DATA_DIR / "spool"
-    lying = erasing.lying(spool, order.mine)
-    if not dry_run:
-        _let_drain()
+    node = nodes.here()
+    if dry_run:
+        lay, silent = {node: erasing.lying(nodes.spool(), nodes.mine(order.spooled))} if node else {}, []
+    else:
+        order.spooled.save()
+        _let_drain(order.spooled)
+        nodes.carry_out_orders()
+        lay, silent = nodes.everywhere(process.runtime().client, order.spooled)
     done = order.store(dry_run)
-    found = {**order.words, "dry_run": dry_run, "rows": dict(done.rows), "spool": lying, "minutes": len(done.minutes), "left": None}
+    found = {
+        **order.words, "dry_run": dry_run, "rows": dict(done.rows), "nodes": lay, "spool": sum(lay.values()), "open": silent,
+        "minutes": len(done.minutes), "left": None,
+    }  # fmt: skip
     receipt = None
     if not dry_run:
-        erasing.clean(spool, order.mine)
         _roll_up_again(project, done.minutes)
-        found["left"] = sum(order.store(True).rows.values()) + erasing.lying(spool, order.mine)
+        found["left"] = sum(order.store(True).rows.values()) + erasing.lying(nodes.spool(), nodes.mine(order.spooled))
         receipt = AuditRow.objects.create(project=project, actor=actor, action="data.erased", target=order.words["person"] or "time range", data=found).pk
     return {"receipt": receipt, "project": project.name, "at": iso(clock.now()), **found}
 
 
-def _let_drain() -> None:
-    """Wait until everything spooled is in the store, where it can be found. Drains here when nobody does. Raises StillBusy."""
-    directory = settings.DATA_DIR / "spool"
-    if not directory.is_dir() or not read_status(directory).waiting_events:
+def _let_drain(order: ErasureOrder) -> None:
+    """Wait until all that this node had spooled is in the store, where it can be found. Drains here when nobody does. Raises StillBusy."""
+    directory, at = nodes.spool(), clock.to_ms(order.at)
+    if not erasing.waiting(directory, at):
         return
     runtime = process.runtime()
     own = None if runtime.drain else Drain(directory, runtime.client)
@@ -98,7 +103,7 @@ def _let_drain() -> None:
         own.start()
     try:
         give_up = monotonic() + DRAIN_SECONDS
-        while read_status(directory).waiting_events:
+        while erasing.waiting(directory, at):
             if monotonic() > give_up:
                 raise StillBusy("the spool does not empty, so what is in it cannot be erased: `funnelwatch doctor` says why; then run it again")
             sleep(0.1)

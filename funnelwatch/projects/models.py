@@ -14,6 +14,8 @@ from funnelwatch.core import clock
 from funnelwatch.core.changes import Change
 from funnelwatch.core.funnel import FunnelDef, PropertyFilter, Step, parse_combination
 from funnelwatch.core.vocabulary import CHANGE_KINDS
+from funnelwatch.projects.orders import ErasureAnswer as ErasureAnswer
+from funnelwatch.projects.orders import ErasureOrder as ErasureOrder
 
 #: Every event is held against both lists.
 MOST_LISTED = 200

@@ -2,6 +2,7 @@
 
 import gc
 import logging
+import sqlite3
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -63,11 +64,20 @@ def _open_store() -> None:
         logger.warning("%s Events wait in the spool.", error)
 
 
+def _carry_out_orders() -> None:
+    try:
+        pipeline.carry_out_orders()
+    except (pipeline.StillBusy, sqlite3.Error, OSError):
+        # Whoever waits for it names this node as the one that has not answered; the next round tries again.
+        logger.exception("an erasure could not be carried out in this node's spool")
+
+
 def _keep_fresh(ending: threading.Event) -> None:
     while not ending.wait(SNAPSHOT_SECONDS):
         try:
             pipeline.refresh_snapshot()
             _open_store()  # nothing to do where it is open
+            _carry_out_orders()
         except DatabaseError:
             # Ingest goes on with the last picture it has; the next round tries again.
             logger.exception("keys and settings could not be read")

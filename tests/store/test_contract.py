@@ -139,6 +139,7 @@ def hear_two_nodes(client: Client) -> Any:
         drained.save(client, node, at)
     found = drained.until(client, START + 60_000)
     assert found == START - 60_000
+    assert {"one", "two"} <= set(drained.nodes(client, START + 60_000)) <= set(drained.nodes(client, START)) - {"gone"}
     assert drained.until(client, 2 * START) is None
     return found
 
@@ -217,7 +218,7 @@ QUESTIONS: dict[str, tuple[tuple[Callable[..., Any], ...], Callable[[Client], An
     "names": ((names.seen, names.counted, names.span), lambda c: (names.seen(c, PROJECT, START, START + 9_000_000), names.counted(c, PROJECT, START, START + 9_000_000), names.span(c, PROJECT))),
     "pulse": ((pulse.read,), lambda c: pulse.read(c, PROJECT, "EUR", START + 7_200_000, 60)),
     "recent": ((recent.insert, recent.latest), write_and_read_recent),
-    "drained": ((drained.save, drained.until), hear_two_nodes),
+    "drained": ((drained.save, drained.until, drained.nodes), hear_two_nodes),
     "states": ((states.save, states.newest, states.load, states.forget), write_and_read_states),
     "rollups": ((journey.insert, rollup_writes.insert_arrivals, rollup_writes.insert_events, rollup_writes.insert_endpoints, rollup_writes.commit), write_rollups),
     "sweep": ((sweep.prune, sweep.forget_run), write_twice_and_sweep),

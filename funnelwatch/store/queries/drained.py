@@ -16,6 +16,19 @@ def save(client: Client, node: str, at: int) -> None:
     states.save(client, 0, "", _PREFIX + node, _VERSION, at, b"")
 
 
+def nodes(client: Client, now: int) -> list[str]:
+    """The nodes whose drain has said something in the last hour before `now` (epoch ms)."""
+    rows = client.query(
+        """
+        SELECT substring(name, length({prefix:String}) + 1) AS node FROM detector_states
+        WHERE project_id = 0 AND startsWith(name, {prefix:String}) AND version = {version:UInt32}
+        GROUP BY node HAVING toUnixTimestamp64Milli(max(at)) > {since:Int64} ORDER BY node
+        """,
+        {"prefix": _PREFIX, "version": _VERSION, "since": now - GONE_AFTER_MS},
+    )
+    return list(rows.columns[0])
+
+
 def until(client: Client, now: int) -> int | None:
     """All that was received before this (epoch ms) is stored, on every node; None where no node has said anything."""
     at = client.query(

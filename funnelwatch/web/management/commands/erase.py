@@ -32,7 +32,8 @@ class Command(Base):
         spool = f", {result['spool']:,} in spool files" if result["spool"] else ""
         if result["dry_run"]:
             return f"Would erase of {what}: {rows}{spool}. {result['minutes']:,} minutes would be rolled up again."
-        return f"Erased of {what}: {rows}{spool}. {result['minutes']:,} minutes rolled up again, {result['left']:,} rows left. Receipt {result['receipt']}."
+        missing = f" Not yet from the spool of {', '.join(result['open'])}, which did not answer: run it again." if result["open"] else ""
+        return f"Erased of {what}: {rows}{spool}. {result['minutes']:,} minutes rolled up again, {result['left']:,} rows left. Receipt {result['receipt']}.{missing}"
 
     def failed(self, result: dict[str, Any]) -> bool:
-        return bool(result["left"])
+        return bool(result["left"] or result["open"])
