@@ -120,6 +120,8 @@ class IngestApp:
             answer = self._refused(request, refusal)
         except ConnectionError:
             return
+        except Exception:
+            answer = self._failed(request)
         await send({"type": _HTTP_START, "status": answer.status, "headers": [*answer.headers, (b"content-length", b"%d" % len(answer.body))]})
         await send({"type": _HTTP_BODY, "body": answer.body})
 
@@ -143,6 +145,8 @@ class IngestApp:
                 self._single(body, str(form), request, reply)
         except Refusal as refusal:
             reply(self._refused(request, refusal))
+        except Exception:
+            reply(self._failed(request))
 
     def _without_body(self, request: Request) -> tuple[int, bytes, Pairs] | None:
         """The answer to what brings no events; None for a POST that does. Raises Refusal."""
@@ -177,6 +181,11 @@ class IngestApp:
         extra = [(b"retry-after", b"%d" % refusal.retry_after)] if refusal.retry_after else _NO_HEADERS
         return self._answered(request, refusal.status, msgspec.json.encode({"code": refusal.code, "message": refusal.message}), extra)
 
+    def _failed(self, request: Request) -> Answer:
+        """The answer to a request that met a fault of ours. A client keeps what is answered 503, and sends it again."""
+        log.exception("a request to %s was not taken", request.path)
+        return self._refusal(request, Refusal(503, "try_again", "this was not taken; send it again", retry_after=1))
+
     def _batch(self, body: bytes, request: Request, reply: Reply) -> None:
         batch = _read_batch(body)
         key = self._key(request, batch.writeKey)
@@ -185,7 +194,7 @@ class IngestApp:
 
     def _single(self, body: bytes, form: str, request: Request, reply: Reply) -> None:
         in_body = None
-        if b"authorization" not in request.headers:
+        if not basic_user(request.headers.get(b"authorization", b"")):
             in_body = _read_write_key(body)
         elif not body.lstrip().startswith(b"{"):
             raise Refusal(400, "invalid_json", "the body must be a JSON object")
@@ -222,6 +231,8 @@ class IngestApp:
             answer = self._answered(request, 200, body(outcome))
         except Refusal as refusal:
             answer = self._refusal(request, refusal)
+        except Exception:
+            answer = self._failed(request)
         reply(answer)
 
     def _key(self, request: Request, in_body: str | None) -> KeyInfo:

@@ -42,10 +42,13 @@ def basic_user(header: bytes) -> str:
 
 
 def query_key(query: bytes) -> str:
-    """The write key of a query, by the names Segment and GA4 give it; empty without one."""
+    """The write key of a query, by the names Segment and GA4 give it; empty without one, or when the query has more than 50 fields."""
     if not query:
         return ""
-    given = parse_qs(query.decode("latin-1"), max_num_fields=50)
+    try:
+        given = parse_qs(query.decode("latin-1"), max_num_fields=50)
+    except ValueError:
+        return ""
     return next((given[name][0] for name in ("writeKey", "api_secret") if name in given), "")
 
 

@@ -36,6 +36,16 @@ HOSTILE: list[Any] = [
 ]  # fmt: skip
 
 
+#: What stands around a body. The first authorization carries the key of project 1.
+AUTHORIZATIONS = [b"Basic d2tfdGVzdDo=", b"Basic !!!", b"Basic /w==", b"Bearer x", b"", b"basic d2tfdGVzdDo=", b"Basic " + b"A" * 5_000]
+ORIGINS = [b"null", b"https://s.example", b"\xff\xfe", b"", b"://*.", b"https://" + b"x" * 5_000]
+SENT_ATS = [b"2026-06-01T10:00:01Z", b"9999-99-99", b"0001-01-01T00:00:00+23:59", b"1e400", b"\xff", b"", b"NaN", b"9" * 400]
+QUERIES = [
+    b"", b"writeKey=", b"api_secret=none", b"&".join(b"a%d=1" % number for number in range(60)), b"&" * 5_000, b"writeKey=%ff%00", b"\xff=\xff", b"=;=&;",
+    b"writeKey=" + b"x" * 5_000, b"%" * 100,
+]  # fmt: skip
+
+
 class MemorySpool:
     """Keeps only the newest entry: what is looked at is the line that would have been written."""
 
@@ -51,7 +61,7 @@ class MemorySpool:
 
 def application() -> tuple[IngestApp, MemorySpool]:
     spool = MemorySpool()
-    keys = {"wk_test": KeyInfo(project_id=1, salt="s"), "wk_other": KeyInfo(project_id=2, salt="t")}
+    keys = {"wk_test": KeyInfo(project_id=1, salt="s", allowed_origins=("https://*.example",)), "wk_other": KeyInfo(project_id=2, salt="t")}
     app = IngestApp(Snapshot(keys=keys), Readers(0, spool))  # type: ignore[arg-type]
     app._limit.per_second = app._limit.burst = 1e12
     return app, spool
@@ -106,11 +116,22 @@ def damage(rng: random.Random, body: bytes) -> bytes:
     return body.replace(b"12.5", rng.choice([b"NaN", b"-Infinity", b"1e999", b"00", b"-", b"12.5e", b'"\\ud800"']))
 
 
+def surroundings(rng: random.Random) -> tuple[list[tuple[bytes, bytes]], bytes]:
+    """Headers and query; the key is in one of them, mostly."""
+    headers, query = [(b"user-agent", b"fuzz"), (b"authorization", AUTHORIZATIONS[0])], b"api_secret=wk_test"
+    if rng.random() < 0.2:
+        headers[1] = (b"authorization", rng.choice(AUTHORIZATIONS))
+    if rng.random() < 0.2:
+        headers.append((b"origin", rng.choice(ORIGINS)))
+    if rng.random() < 0.2:
+        headers.append((b"sentat", rng.choice(SENT_ATS)))
+    return headers, rng.choice(QUERIES) if rng.random() < 0.2 else query
+
+
 def test_a_hundred_thousand_hostile_bodies_bring_no_crash_no_5xx_and_no_write_to_another_project() -> None:
     app, spool = application()
     rng = random.Random(20260601)
     paths = ["/v1/batch", "/v1/b", "/v1/track", "/v1/t", "/v1/page", "/v1/identify", "/v1/i", "/mp/collect", "/v1/m"]
-    headers = [(b"authorization", b"Basic d2tfdGVzdDo="), (b"user-agent", b"fuzz")]
 
     async def run() -> dict[int, int]:
         statuses: dict[int, int] = {}
@@ -120,12 +141,13 @@ def test_a_hundred_thousand_hostile_bodies_bring_no_crash_no_5xx_and_no_write_to
             if path == "/mp/collect":
                 document = {"client_id": "c", "events": [{"name": "purchase", "params": document}]}
             spool.entry = Entry(b"", 0)
-            status, answer = await post(app, path, damage(rng, json.dumps(document).encode(errors="surrogatepass")), headers, b"api_secret=wk_test")
+            headers, query = surroundings(rng)
+            status, answer = await post(app, path, damage(rng, json.dumps(document).encode(errors="surrogatepass")), headers, query)
             statuses[status] = statuses.get(status, 0) + 1
-            assert status in (200, 400, 413), (status, answer)
+            assert status in (200, 400, 401, 403, 413), (status, answer, headers, query)
             rows = decode_lines(spool.entry.events)
             assert len(rows) == spool.entry.count
-            assert all(row[PROJECT] == 1 for row in rows)
+            assert {row[PROJECT] for row in rows} <= ({1} if headers[1][1] == AUTHORIZATIONS[0] else {1, 2})
             assert set(answer.get("rejected", ())) <= set(DROP_REASONS)
         return statuses
 

@@ -62,6 +62,35 @@ def test_the_key_may_travel_as_basic_user_in_the_body_or_in_the_query(node: Node
         assert httpx.post(f"{node.url}{path}{query}", json=sent, headers=headers).json() == {"success": True}
 
 
+@pytest.mark.parametrize("path", ["/v1/batch", "/v1/track"])
+def test_an_authorization_that_is_not_ours_leaves_the_key_of_the_body(node: Node, path: str) -> None:
+    body = {"writeKey": KEY, **({"batch": [EVENT]} if path == "/v1/batch" else EVENT)}
+    for authorization in ("Bearer of-the-shop", "", "Basic !!!"):
+        answer = httpx.post(f"{node.url}{path}", json=body, headers={"Authorization": authorization})
+        assert (answer.status_code, answer.json()) == (200, {"success": True}), authorization
+
+
+@pytest.mark.parametrize("path", ["/v1/batch", "/v1/track", "/mp/collect", "/v1/sourceConfig", "/v1/projects/none/settings"])
+def test_a_query_of_too_many_fields_carries_no_key(node: Node, path: str) -> None:
+    query = "&".join(f"a{number}=1" for number in range(60))
+    answer = httpx.request("GET" if "ource" in path or "settings" in path else "POST", f"{node.url}{path}?{query}", json={"batch": [EVENT]})
+    assert (answer.status_code, answer.json()["code"]) == (401, "unknown_key")
+    assert node.http.post(f"/v1/batch?{query}", json={"batch": [EVENT]}).json() == {"success": True}
+
+
+@pytest.mark.parametrize("whole", [True, False])
+def test_a_fault_of_ours_is_answered_so_that_the_client_tries_again(node: Node, monkeypatch: pytest.MonkeyPatch, whole: bool) -> None:
+    def broken(*_: object) -> None:
+        raise RuntimeError("a fault of ours")
+
+    monkeypatch.setattr(node.app._readers, "submit", broken)
+    body = json.dumps({"batch": [EVENT]}).encode()
+    answer = node.http.post("/v1/batch", content=body if whole else iter([body]))
+    assert (answer.status_code, answer.json()["code"], answer.headers["retry-after"]) == (503, "try_again", "1")
+    monkeypatch.setattr(node.app, "_settings", broken)
+    assert httpx.get(f"{node.url}/v1/sourceConfig").json()["code"] == "try_again"
+
+
 @pytest.mark.parametrize("authorization", ["Basic !!!", "Basic " + base64.b64encode(b"other:").decode(), "Bearer x", "Basic /w=="])
 def test_an_unknown_key_is_401_with_code_and_message(node: Node, authorization: str) -> None:
     answer = httpx.post(f"{node.url}/v1/batch", json={"batch": [EVENT]}, headers={"Authorization": authorization})
