@@ -3,7 +3,9 @@
 import itertools
 import random
 from collections import Counter
+from collections.abc import Sequence
 from decimal import Decimal
+from typing import Any
 
 import pytest
 
@@ -28,6 +30,7 @@ STEPS = (
     Step("purchase", ("purchase",)),
 )
 ids = itertools.count(100_000)
+Deeds = Sequence[tuple[int, str]]
 
 
 def a_funnel(project_id: int) -> FunnelDef:
@@ -49,6 +52,17 @@ def a_history(project_id: int, seed: int, visitors: int) -> list[Event]:
                 break
             history.append(an_event(dice, project_id, visitor, f"{seed}-{number}-{index}", ts))
     return history
+
+
+def a_session(project_id: int, name: str, minute: int, deeds: Deeds, **fields: Any) -> list[Event]:
+    """Events `(seconds from its start, name)`; "payment_failed/declined" has an error code."""
+    made = []
+    for number, (second, deed) in enumerate(deeds):
+        event, _, code = deed.partition("/")
+        ts = minute * 60_000 + second * 1_000
+        made.append(Event(project_id=project_id, message_id=f"{name}-{number}", name=event, error_code=code, ts=ts, received_at=ts,
+                          **{"visitor_id": name, "session_id": f"session of {name}", **fields}))  # fmt: skip
+    return made
 
 
 def an_event(dice: random.Random, project_id: int, visitor: str, message_id: str, ts: int) -> Event:

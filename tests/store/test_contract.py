@@ -25,7 +25,9 @@ from funnelwatch.store import queries
 from funnelwatch.store.client import Client, StoreError
 from funnelwatch.store.embedded import ChdbClient
 from funnelwatch.store.queries import (
+    ages,
     arrival,
+    comparison,
     coverage,
     cuts,
     dirty,
@@ -40,6 +42,7 @@ from funnelwatch.store.queries import (
     journey,
     latency,
     names,
+    outcomes,
     pulse,
     recent,
     rollup_writes,
@@ -209,10 +212,11 @@ QUESTIONS: dict[str, tuple[tuple[Callable[..., Any], ...], Callable[[Client], An
     "features": ((evidence.features,), lambda c: {name: np.nansum(values) for name, values in evidence.features(c, PERIOD, PHONES).columns.items()}),
     "report": ((funnels.report,), lambda c: funnels.report(c, SPAN, ("device",))),
     "report by two, not rolled up": ((funnels.report,), lambda c: sorted(map(str, funnels.report(c, SPAN, ("device", "browser"))["groups"]))),
-    "compare": ((funnels.compare, funnels.counts), lambda c: funnels.compare(funnels.counts(c, SPAN), funnels.counts(c, SPAN, PHONES))),
+    "compare": ((comparison.compared, comparison.frame, funnels.compare, funnels.counts, ages.comparable), lambda c: comparison.compared(c, SPAN, SPAN, now=PHONES)),
+    "settled": ((ages.settled,), lambda c: ages.settled(c, SPAN, 1)),
     "series": ((funnels.series, funnels.number_of), lambda c: funnels.series(c, SPAN, "view_item", PHONES)),
     "time to convert": ((funnels.time_to_convert,), lambda c: funnels.time_to_convert(c, SPAN, "view_item")),
-    "movers": ((funnels.movers,), lambda c: sorted(map(str, funnels.movers(c, Span(FUNNEL, MINUTE, MINUTE + 60, MINUTE + 400), LATER, 10)))),
+    "movers": ((comparison.movers, funnels.counts_by), lambda c: comparison.movers(c, Span(FUNNEL, MINUTE, MINUTE + 60, MINUTE + 400), LATER, 10)["movers"]),
     "freshness": ((health.freshness,), lambda c: health.freshness(c, PROJECT, START + 7_200_000)["events"]),
     "disk": ((health.tables, health.columns), lambda c: (len(health.tables(c)) > 0, len(health.columns(c, "events")) > 0)),
     "names": ((names.seen, names.counted, names.span), lambda c: (names.seen(c, PROJECT, START, START + 9_000_000), names.counted(c, PROJECT, START, START + 9_000_000), names.span(c, PROJECT))),
@@ -225,6 +229,7 @@ QUESTIONS: dict[str, tuple[tuple[Callable[..., Any], ...], Callable[[Client], An
     "preview": ((journey.arrivals, journey.matched, names.newest, funnels.steps_of), lambda c: preview(c, FUNNEL, START + 9_000_000)),
     "size": ((journey.size,), lambda c: journey.size(c, Scope(FUNNEL, "", MINUTE, MINUTE + 120))),
     "export": ((export.days, export.write), write_and_read_parquet),
+    "outcomes": ((outcomes.orders, outcomes.trouble), lambda c: (outcomes.orders(c, SPAN, PHONES), outcomes.trouble(c, SPAN, PHONES))),
     "latency": ((latency.by_step, latency.by_endpoint, funnels.stored_cohort), lambda c: (latency.by_step(c, SPAN, PHONES), latency.by_endpoint(c, SPAN))),
     "versions": ((rollups.versions, rollups.missing), lambda c: (rollups.versions(c, PROJECT, MINUTE, MINUTE + 180), rollups.missing(c, replace(FUNNEL, version=99), MINUTE, MINUTE + 180))),
     "window": ((rollups.window,), lambda c: rollups.window(c, FUNNEL, "", MINUTE + 119, 120)),
@@ -235,7 +240,7 @@ QUESTIONS: dict[str, tuple[tuple[Callable[..., Any], ...], Callable[[Client], An
     "odds": ((sessions.odds_ratios,), lambda c: sessions.odds_ratios(c, SPAN, "begin_checkout", least=5)),
 }  # fmt: skip
 #: Pure helpers: no engine involved.
-PURE = {"cohort_of", "cohorts", "known_by", "multi_of", "new_version", "parameters", "version_of"}
+PURE = {"cohort_of", "cohorts", "known_by", "multi_of", "new_version", "parameters", "step_name", "version_of"}
 
 
 def by_series(news: rollups.Increments) -> Any:

@@ -4,88 +4,110 @@ Nothing here shows a person: a session is a letter, its events are names at seco
 """
 
 from collections.abc import Sequence
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, Self
 
 from funnelwatch.core.cohort import EVERYONE, Cohort
 from funnelwatch.core.stats import rates
 from funnelwatch.core.vocabulary import SESSION_DIMENSIONS, STEP_DIMENSIONS
 from funnelwatch.store.client import Client
+from funnelwatch.store.queries.ages import settled
 from funnelwatch.store.queries.evidence import where
 from funnelwatch.store.queries.funnels import Span, number_of
 from funnelwatch.store.queries.rollup_writes import COMMITTED, OF_FUNNEL
-from funnelwatch.store.session_sql import ACTOR
+from funnelwatch.store.session_sql import ACTOR, OWNER
 
 #: What somebody did within this long after the step is what they did instead of the next one.
 _NEXT_MS = 30 * 60_000
 #: Failing and passing sessions are matched on these.
 _MATCHED = ("device", "os", "browser", "country")
 _STRIP_EVENTS = 60
+#: Failing sessions looked at for each one shown: not every one has a match.
+_SAMPLED = 4
 
 
-def drop_off(client: Client, span: Span, step: str, cohort: Cohort = EVERYONE, limit: int = 20) -> list[dict[str, Any]]:
-    """`{event, error_code, sessions, share}`: the first thing those did who reached `step` and not the next one; event "" is leaving."""
-    clause, values = where(cohort, "")
+def drop_off(client: Client, span: Span, step: str, cohort: Cohort = EVERYONE, limit: int = 20) -> dict[str, Any]:
+    """`{left, left_out, next: [{event, error_code, sessions, share, interval}]}`: the first thing those did who went no further than `step`.
+
+    Event "" is leaving. `left` counts those that had the time to go on and did not, `left_out` those too young to tell.
+    """
+    trials = _Trials.of(client, span, step, cohort)
     rows = client.query(
         f"""
-        SELECT event, code, count() AS sessions, sessions / sum(sessions) OVER () AS share FROM (
+        SELECT event, code, toInt64(count()) AS sessions, toInt64(sum(sessions) OVER ()) FROM (
             SELECT stopped.session, argMinIf(events.name, (ts, message_id), after) AS event,
                 argMinIf(events.error_code, (ts, message_id), after) AS code
-            FROM (SELECT session, visitor_id, at FROM ({_trials(clause)}) WHERE NOT went_on) AS stopped
+            FROM (SELECT session, first_at, visitor_id, at FROM ({trials.sql}) WHERE NOT went_on) AS stopped
             LEFT JOIN (
-                SELECT {ACTOR} AS actor, name, error_code, ts, message_id FROM events WHERE {_IN_SPAN} LIMIT 1 BY message_id
+                SELECT {_who(span)} AS actor, name, error_code, ts, message_id FROM events WHERE {_IN_SPAN} LIMIT 1 BY message_id
             ) AS events ON events.actor = stopped.visitor_id
-            GROUP BY stopped.session, stopped.at
+            GROUP BY stopped.session, stopped.first_at
         ) GROUP BY event, code ORDER BY sessions DESC, event, code LIMIT {{limit:UInt32}}
         """.replace("after)", "(ts > stopped.at AND ts <= addMilliseconds(stopped.at, {next:UInt32})))"),
-        {**_params(span, step), **values, "next": _NEXT_MS, "limit": limit},
+        {**trials.params, "next": _NEXT_MS, "limit": limit},
     )
-    return [{"event": event, "error_code": code, "sessions": count, "share": share} for event, code, count, share in rows]
+    left = rows.columns[3][0] if len(rows) else 0
+    return {
+        "left": left,
+        "left_out": trials.left_out,
+        "next": [
+            {"event": event, "error_code": code, "sessions": count, "share": count / left, "interval": rates.wilson(count, left)}
+            for event, code, count, _ in rows
+        ],
+    }  # fmt: skip
 
 
-def strips(client: Client, span: Span, step: str, cohort: Cohort = EVERYONE, count: int = 5) -> list[dict[str, Any]]:
-    """Pairs `{failing, passing}` of sessions that reached `step`: one went no further, its match (same client, nearest in time) did.
+def strips(client: Client, span: Span, step: str, cohort: Cohort = EVERYONE, count: int = 5) -> dict[str, Any]:
+    """`{left_out, pairs: [{failing, passing}]}` of sessions at `step`: one went no further, its match (same client, nearest in time) did.
 
-    Each is `{dimensions, events: [{second, event, error_code}]}`, or `passing` None where nobody like it passed.
+    Each is `{dimensions, events: [{second, event, error_code}]}`. Nobody stands in two pairs; `passing` is None where nobody like it passed.
     """
-    clause, values = where(cohort, "")
+    trials = _Trials.of(client, span, step, cohort)
     dims = ", ".join(_MATCHED)
-    pairs = client.query(
+    rows = client.query(
         f"""
         SELECT failing.visitor_id AS bad, toUnixTimestamp64Milli(failing.at) AS bad_at,
-            argMin((passing.visitor_id, toUnixTimestamp64Milli(passing.at)), abs(dateDiff('second', failing.at, passing.at))) AS good,
+            groupArraySorted({int(count)})((abs(dateDiff('millisecond', failing.at, passing.at)), passing.session, passing.visitor_id,
+                toUnixTimestamp64Milli(passing.at))) AS near,
             any([{", ".join(f"toString(failing.{name})" for name in _MATCHED)}]) AS alike
-        FROM (SELECT * FROM ({_trials(clause)}) WHERE NOT went_on ORDER BY cityHash64(session) LIMIT {{count:UInt32}}) AS failing
-        LEFT JOIN (SELECT * FROM ({_trials(clause)}) WHERE went_on) AS passing USING ({dims})
+        FROM (SELECT * FROM ({trials.sql}) WHERE NOT went_on ORDER BY cityHash64(session) LIMIT {{sample:UInt32}}) AS failing
+        LEFT JOIN (SELECT * FROM ({trials.sql}) WHERE went_on) AS passing USING ({dims})
         GROUP BY bad, bad_at ORDER BY bad_at
         """,
-        {**_params(span, step), **values, "count": count},
+        {**trials.params, "sample": _SAMPLED * count},
     )
-    return [
-        {
-            "failing": _strip(client, span, bad, bad_at, alike),
-            "passing": _strip(client, span, good[0], good[1], alike) if good[0] else None,
-        }
-        for bad, bad_at, good, alike in pairs
-    ]  # fmt: skip
+    pairs, taken = [], set[int]()
+    for bad, bad_at, near, alike in rows:
+        good = next((each for each in near if each[2] and each[1] not in taken), None)
+        if good is not None:
+            taken.add(good[1])
+        pairs.append((bad, bad_at, good, alike))
+    best = sorted(pairs, key=lambda pair: pair[2] is None)[:count]
+    return {
+        "left_out": trials.left_out,
+        "pairs": [
+            {"failing": _strip(client, span, bad, bad_at, alike), "passing": _strip(client, span, good[2], good[3], alike) if good else None}
+            for bad, bad_at, good, alike in best
+        ],
+    }  # fmt: skip
 
 
-def odds_ratios(
-    client: Client, span: Span, step: str, cohort: Cohort = EVERYONE, least: int = 30,
-) -> list[dict[str, Any]]:  # fmt: skip
-    """How the odds of going on from `step` differ for every dimension value: `{dimension, value, ratio, interval, entered, converted}`.
+def odds_ratios(client: Client, span: Span, step: str, cohort: Cohort = EVERYONE, least: int = 30) -> dict[str, Any]:
+    """`{entered, converted, left_out, properties: [{dimension, value, ratio, interval, entered, converted}]}`: converters against the others.
 
-    Clearest first (by the end of the interval nearest to one). Values with fewer than `least` sessions are left out.
+    `ratio`: the odds of going on from `step` with the property over those without it; clearest first (by the end of the interval nearest
+    to one). Values with fewer than `least` sessions are left out, and so (`left_out`) are sessions too young to tell.
     """
-    clause, values = where(cohort, "")
+    trials = _Trials.of(client, span, step, cohort)
     dims = (*SESSION_DIMENSIONS, *STEP_DIMENSIONS)
     rows = list(client.query(
         f"""
         SELECT property.1 AS dimension, property.2 AS value, toInt64(count()) AS entered, toInt64(sum(went_on)) AS converted
-        FROM ({_trials(clause)})
+        FROM ({trials.sql})
         ARRAY JOIN [('', ''), {", ".join(f"('{name}', toString({name}))" for name in dims)}] AS property
         WHERE value != '' OR dimension = '' GROUP BY dimension, value
         """,
-        {**_params(span, step), **values},
+        trials.params,
     ))  # fmt: skip
     total, all_converted = next(((entered, hits) for name, _, entered, hits in rows if name == ""), (0, 0))
     found = []
@@ -95,18 +117,39 @@ def odds_ratios(
             ratio, low, high = rates.odds_ratio(hits, misses, rest_hits, total - entered - rest_hits)
             found.append({"dimension": dimension, "value": value, "ratio": ratio, "interval": (low, high),
                           "entered": entered, "converted": hits})  # fmt: skip
-    return sorted(found, key=lambda row: -max(row["interval"][0], 1 / max(row["interval"][1], 1e-9)))
+    found.sort(key=lambda row: (-max(row["interval"][0], 1 / max(row["interval"][1], 1e-9)), row["dimension"], row["value"]))
+    return {"entered": total, "converted": all_converted, "left_out": trials.left_out, "properties": found}
+
+
+@dataclass(frozen=True, slots=True)
+class _Trials:
+    """Sessions of a cohort that arrived at a step and had the time to go on, as a subquery with its parameters."""
+
+    sql: str
+    params: dict[str, Any]
+    left_out: int
+
+    @classmethod
+    def of(cls, client: Client, span: Span, step: str, cohort: Cohort) -> Self:
+        clause, values = where(cohort, "")
+        number, sql = number_of(span.funnel, step), _trials(clause)
+        if number == len(span.funnel.steps):
+            raise ValueError(f"{step} is the funnel's last step: nobody goes on from there")
+        old = settled(client, span, number)
+        young = replace(span, from_minute=old.to_minute)
+        left_out = client.query(f"SELECT toInt64(count()) FROM ({sql})", {**young.parameters(), **values, "step": number}).scalar()
+        return cls(sql, {**old.parameters(), **values, "step": number}, left_out)
 
 
 def _trials(clause: str) -> str:
-    """Sessions that arrived at the step in the span, each with whether it went on, and its dimensions at that moment."""
+    """Arrivals at the step in the span, each with whether it went on, and the session's dimensions at that moment."""
     dims = ", ".join(f"anyIf({name}, {_HERE}) AS {name}" for name in (*SESSION_DIMENSIONS, *STEP_DIMENSIONS))
     inner = ", ".join(f"journey.{name} AS {name}" for name in (*SESSION_DIMENSIONS, *STEP_DIMENSIONS))
     return f"""
-        SELECT session, any(visitor) AS visitor_id, maxIf(moment, {_HERE}) AS at, max(number = {{step:UInt8}} + 1) AS went_on,
-            max({_HERE} AND {clause.replace("journey.", "")} AND minute < {{end:UInt32}}) AS mine, {dims}
+        SELECT session, first_at, any(visitor) AS visitor_id, maxIf(moment, {_HERE}) AS at, max(number = {{step:UInt8}} + 1) AS went_on,
+            max({_HERE} AND fits AND minute < {{end:UInt32}}) AS mine, {dims}
         FROM (
-            SELECT session, first_at, visitor_id AS visitor, journey.at AS moment, step AS number, minute, {inner}
+            SELECT session, first_at, visitor_id AS visitor, journey.at AS moment, step AS number, minute, {clause} AS fits, {inner}
             FROM journey
             WHERE {OF_FUNNEL} AND {COMMITTED} AND multi = '' AND name = '' AND step IN ({{step:UInt8}}, {{step:UInt8}} + 1)
               AND intDiv(toUnixTimestamp64Milli(known_at), 60000) <= {{as_of:UInt32}}
@@ -117,7 +160,7 @@ def _strip(client: Client, span: Span, visitor: str, at: int, alike: Sequence[st
     rows = client.query(
         f"""
         SELECT toFloat64(dateDiff('millisecond', min(ts) OVER (), ts)) / 1000 AS second, name, error_code FROM events
-        WHERE {_IN_SPAN} AND {ACTOR} = {{visitor:String}}
+        WHERE {_IN_SPAN} AND {_who(span)} = {{visitor:String}}
           AND abs(dateDiff('millisecond', ts, fromUnixTimestamp64Milli({{at:Int64}}, 'UTC'))) <= {{next:UInt32}}
         ORDER BY ts, message_id LIMIT 1 BY message_id LIMIT {{limit:UInt32}}
         """,
@@ -129,8 +172,9 @@ def _strip(client: Client, span: Span, visitor: str, at: int, alike: Sequence[st
     }
 
 
-def _params(span: Span, step: str) -> dict[str, Any]:
-    return {**span.parameters(), "step": number_of(span.funnel, step)}
+def _who(span: Span) -> str:
+    """Whose event it is, as the sessions of the funnel are told apart."""
+    return OWNER if span.funnel.count_by == "visitor" else ACTOR
 
 
 _HERE = "number = {step:UInt8}"
