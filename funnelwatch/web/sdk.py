@@ -15,7 +15,7 @@ DIST = settings.BASE_DIR.parent / "sdk" / "browser" / "dist"
 
 @dataclass(frozen=True, slots=True)
 class Build:
-    """One built version: the loader's and snippet's text and the immutable files by name."""
+    """What is in dist: the current version's loader, snippet and core, and the immutable files of every version by name."""
 
     loader: str
     snippet: str
@@ -28,13 +28,13 @@ class Build:
 def build() -> Build:
     """The committed build. Raises FileNotFoundError when `sdk/browser/dist` is not there."""
     manifest = json.loads((DIST / "manifest.json").read_text())
-    names = [manifest["file"], *(addon["file"] for addon in manifest["addons"].values())]
     return Build(
         loader=(DIST / "loader.js").read_text(),
         snippet=(DIST / "snippet.html").read_text(),
         file=manifest["file"],
         integrity=manifest["integrity"],
-        files={name: DIST / name for name in names},
+        # Earlier versions as well: a loader in somebody's cache still asks for the one it was made for.
+        files={path.name: path for path in DIST.glob("funnelwatch-*.js")},
     )
 
 

@@ -1,7 +1,7 @@
 // Builds everything a shop or the server takes into dist/ (or the folder given), the same bytes every time.
 import { execFileSync } from "node:child_process";
 import { createHash } from "node:crypto";
-import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { fileURLToPath } from "node:url";
 import { build, transform } from "esbuild";
@@ -35,8 +35,12 @@ function publish(file, text) {
   return { file, integrity: integrity(text) };
 }
 
-rmSync(out, { recursive: true, force: true });
+// Pages and caches out there ask for the immutable files of earlier versions as well: those stay.
 mkdirSync(out, { recursive: true });
+for (const file of readdirSync(out)) {
+  const earlier = file.startsWith("funnelwatch-") && !file.startsWith(`funnelwatch-${version}.`);
+  if (!earlier) rmSync(`${out}/${file}`, { recursive: true });
+}
 
 const addons = {};
 for (const name of ADDONS) {

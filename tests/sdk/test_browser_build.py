@@ -5,6 +5,7 @@ import gzip
 import hashlib
 import json
 import os
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -31,7 +32,15 @@ def files_of(folder: Path) -> dict[str, bytes]:
     return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
 
 
+def integrity_of(path: Path) -> str:
+    """As a script element's `integrity` has it."""
+    return "sha384-" + base64.b64encode(hashlib.sha384(path.read_bytes()).digest()).decode()
+
+
 def test_the_committed_build_is_what_the_source_builds_to(tmp_path: Path) -> None:
+    # Into a copy, because the files of earlier versions are kept.
+    shutil.copytree(DIST, tmp_path / "dist")
+    (tmp_path / "dist" / "left-over.js").touch()
     run("node", "build.mjs", str(tmp_path / "dist"))
     built = files_of(tmp_path / "dist")
     committed = files_of(DIST)
@@ -45,11 +54,20 @@ def test_the_core_is_at_most_four_kilobytes() -> None:
     assert "core" in run("npm", "run", "--silent", "size")
 
 
+def test_a_published_name_never_changes_its_bytes() -> None:
+    published = json.loads((SDK / "published.json").read_text())
+    present = {path.name: integrity_of(path) for path in sorted(DIST.glob("funnelwatch-*.js"))}
+    assert published == present, (
+        "Browsers keep these files for a year and refuse other bytes under the same name. Where a file changed: put it back, raise the version in "
+        "sdk/browser/package.json and package-lock.json and run `npm --prefix sdk/browser run build`, which keeps the earlier versions' files. "
+        "Where one is new: add its name and integrity to sdk/browser/published.json."
+    )
+
+
 def test_the_manifest_s_integrity_is_that_of_its_files() -> None:
     manifest = json.loads((DIST / "manifest.json").read_text())
     for entry in (manifest, *manifest["addons"].values()):
-        digest = base64.b64encode(hashlib.sha384((DIST / entry["file"]).read_bytes()).digest()).decode()
-        assert entry["integrity"] == f"sha384-{digest}"
+        assert entry["integrity"] == integrity_of(DIST / entry["file"])
         assert manifest["version"] in entry["file"]
         assert entry["integrity"] in (DIST / "loader.js").read_text() or entry is manifest
 

@@ -48,6 +48,16 @@ def test_a_429_is_obeyed_to_the_second_and_nothing_is_lost(page: Page, shop: Ser
     assert len(collector.stored()) == 31
 
 
+def test_a_pause_longer_than_timers_can_hold_keeps_the_page_idle(page: Page, shop: Server, collector: Server) -> None:
+    collector.always = Answer(429, {"Retry-After": "999999999999"})
+    page.add_init_script("window.timers = 0; const set = setTimeout; window.setTimeout = (...all) => { timers++; return set(...all) }")
+    open_shop(page, shop, collector)
+    collector.wait(lambda: collector.posts)
+    page.wait_for_timeout(500)
+    assert len(collector.posts) == 1
+    assert page.evaluate("timers") < 10
+
+
 def test_a_server_error_is_retried_with_a_growing_pause_and_the_same_ids(page: Page, shop: Server, collector: Server) -> None:
     collector.answers = [Answer(500), Answer(503)]
     open_shop(page, shop, collector)

@@ -121,6 +121,17 @@ def test_only_listed_hosts_are_watched_and_never_our_own_server(page: Page, shop
     assert len(collector.named("http_error")) == 1
 
 
+def test_behind_the_shop_s_own_proxy_its_requests_are_watched_and_ours_are_not(page: Page, shop: Server) -> None:
+    shop.answers = [Answer(500)]
+    shop.page("/v2/pay", "declined", status=503)
+    open_shop(page, shop, collector=shop)
+    loaded(page, shop)
+    page.evaluate("fetch('/v2/pay')")
+    assert shop.wait_for("http_error")[0]["properties"]["url"] == f"{shop.origin}/v2/pay"
+    assert shop.posts[0].messages[0]["type"] == "page", "the delivery that failed was a request like the shop's"
+    assert len(shop.named("http_error")) == 1
+
+
 def test_a_repeating_fault_is_limited_and_what_was_held_back_is_counted(page: Page, shop: Server, collector: Server) -> None:
     page.clock.install()
     open_shop(page, shop, collector)

@@ -19,6 +19,8 @@ export interface Platform {
 
 type Listener = (event: string, at: number) => void;
 
+const STATES: Consent[] = ["pending", "granted", "denied"];
+
 /** Messages kept for a visitor who has not decided yet; more than a long visit makes before the banner is answered. */
 const HELD_LIMIT = 200;
 
@@ -91,7 +93,7 @@ export function createClient(settings: Settings, platform: Platform) {
 
   // What the page says it knows beats what we remember; that beats not knowing.
   const told = settings.consent != "pending" && settings.consent;
-  consent(told || store.read<Consent>("consent") || settings.consent || "granted");
+  consent(told || store.read<Consent>("consent", (value) => STATES.includes(value)) || settings.consent || "granted");
 
   return {
     ...store,

@@ -17,6 +17,10 @@ const BACKLOG_LIMIT = 262_144;
 const FIRST_RETRY = 1_000;
 const LAST_RETRY = 60_000;
 
+/** A size that is no number would spoil every sum; one above the limit would never be sent and hold up the others. */
+const isEntry = (entry: unknown) =>
+  Array.isArray(entry) && typeof entry[1] == "string" && typeof entry[2] == "number" && entry[2] > 0 && entry[2] <= EVENT_LIMIT;
+
 const bytes = (entries: Entry[]) => entries.reduce((sum, entry) => sum + entry[2], 0);
 
 function trim(entries: Entry[]): Entry[] {
@@ -45,7 +49,7 @@ export function createQueue(store: Store, post: Post, urgent: () => boolean, set
   const encoder = new TextEncoder();
 
   const waiting = () => entries.filter((entry) => !flying.includes(entry));
-  const stored = () => store.read<Entry[]>("queue") ?? [];
+  const stored = () => (store.read<Entry[]>("queue", Array.isArray) ?? []).filter(isEntry);
 
   /** Brings storage up to date with what is not confirmed, and leaves alone what other tabs put there. */
   function remember(done: Entry[]) {

@@ -5,8 +5,12 @@ export interface Backend {
   removeItem(key: string): void;
 }
 
+/** Whether a stored value has the shape its reader relies on: other scripts, and other versions, write there as well. */
+export type Fits = (value: any) => unknown;
+
 export interface Store {
-  read<T>(key: string): T | undefined;
+  /** The value, where there is one and it fits; a check that throws is one that fails. */
+  read<T>(key: string, fits: Fits): T | undefined;
   write(key: string, value: unknown): void;
   /** From here on values outlive the page, those written before included. */
   open(): void;
@@ -37,13 +41,15 @@ export function createStore(backendFor: (key: string) => Backend): Store {
   const save = (key: string) => kept(key) && attempt(key, (backend, name) => backend.setItem(name, memory[key]!));
 
   return {
-    read(key) {
+    read(key, fits) {
       const text = (kept(key) && attempt(key, (backend, name) => backend.getItem(name))) || memory[key];
       try {
-        return text && JSON.parse(text);
+        const value = text && JSON.parse(text);
+        if (fits(value)) return value;
       } catch {
-        return undefined; // another script wrote over it
+        // No JSON, or nothing like what the check looks into.
       }
+      return undefined;
     },
     write(key, value) {
       memory[key] = JSON.stringify(value);

@@ -16,6 +16,10 @@ export interface Visit {
   experiments: Record<string, string>;
 }
 
+/** Throws, and so says no as well, where an id is no text. */
+const isVisit = ({ anonymousId, sessionId, last, tags, since }: Visit) =>
+  anonymousId.trim() && sessionId.trim() && last >= 0 && tags && since >= 0;
+
 /** Returns what begins or carries on the visit with an event at `now`. `declared`: experiments named on this page. */
 export function createVisits(store: Store, settings: Settings, declared: Record<string, string>) {
   const gap = (settings.sessionMinutes ?? 30) * 60_000;
@@ -24,7 +28,7 @@ export function createVisits(store: Store, settings: Settings, declared: Record<
 
   /** `page` as the browser has it, uncut; `userId` when the shop has just told it. */
   return (now: number, page: PageInfo, userId?: string): Visit => {
-    const earlier = store.read<Visit>("visit");
+    const earlier = store.read<Visit>("visit", isVisit);
     const fresh = !earlier || now - earlier.last > gap;
     const tags = landed && !fresh ? undefined : tagsOf(page.url);
     const remembered = earlier && (!fresh || now - earlier.since < memory);

@@ -105,7 +105,7 @@ export interface Host {
     /** Takes over the errors collected so far and all later ones. */
     onError(listener: (fault: Fault) => void): void;
     /** Session-long memory of the add-on, shared by tabs. */
-    read<T>(key: string): T | undefined;
+    read<T>(key: string, fits: (value: any) => unknown): T | undefined;
     write(key: string, value: unknown): void;
 }
 /** An error as the browser reported it, or as the shop handed it over. */

@@ -31,9 +31,8 @@ export default function checkout(host: Host) {
 }
 
 function reportStep(host: Host, event: string, at: number) {
-  const earlier = host.read<{ session: string; event: string; at: number }>("step");
   const session = host.sessionId();
-  const known = earlier?.session == session ? earlier : undefined;
+  const known = host.read<{ session: string; event: string; at: number }>("step", (value) => value.session == session && value.at > 0);
   // A step taken again, as a second try to pay, belongs to the time of the first.
   if (known?.event == event) return;
   host.write("step", { session, event, at });
@@ -46,7 +45,7 @@ async function reportScripts(host: Host) {
   const scripts = [...found.values()];
   const print = fingerprintOf(scripts);
   const session = host.sessionId();
-  if (host.read("scripts") == session + print) return;
+  if (host.read("scripts", (value) => value == session + print)) return;
   host.write("scripts", session + print);
   if (sampled(session + "scripts", host.settings.scriptHashRate ?? 0.01)) await hashThirdParty(found);
   host.track("script_inventory", { fingerprint: print, scripts });

@@ -48,7 +48,8 @@ export default function errors(host: Host) {
     report("resource_error", fingerprint(code, url), { code, url, host: full.hostname, third_party, ...timing(full.href) });
   }
 
-  watchRequests({ hosts, slowMs, except: new URL(host.settings.host).origin }, ({ method, url, status, duration_ms, code }) =>
+  const except = new URL(host.settings.host.replace(/\/$/, "") + "/v1/").href;
+  watchRequests({ hosts, slowMs, except }, ({ method, url, status, duration_ms, code }) =>
     report("http_error", fingerprint(method, url.origin + url.pathname, code), {
       code, status, method, url: url.origin + url.pathname, host: url.hostname, duration_ms,
     }),

@@ -4,7 +4,7 @@ export interface Watch {
   /** Hosts to watch, subdomains included. */
   hosts: string[];
   slowMs: number;
-  /** Origin never to watch: our own server. */
+  /** Beginning of addresses never to watch: our own deliveries, which may go through the shop's host. */
   except: string;
 }
 
@@ -23,7 +23,7 @@ export function watchRequests(watch: Watch, report: (failure: Failure) => void) 
   const start = guard((method: string, address: string | URL) => {
     const url = new URL(address, location.href);
     const listed = watch.hosts.some((host) => ("." + url.hostname).endsWith("." + host));
-    if (!listed || url.origin == watch.except) return undefined;
+    if (!listed || url.href.startsWith(watch.except)) return undefined;
     const begun = performance.now();
     return guard((status: number) => {
       const duration_ms = Math.round(performance.now() - begun);
