@@ -19,13 +19,18 @@ from funnelwatch.core.series import SeriesKey
 from funnelwatch.core.vocabulary import DIMENSIONS
 from funnelwatch.incidents.contract import iso
 from funnelwatch.ingest.status import read_status
-from funnelwatch.store.queries import coverage, recent, rollups
+from funnelwatch.pipeline.points import points
+from funnelwatch.store.queries import coverage, recent
 
 MOST_MINUTES = 7 * 1440
 
 
 class Series(APIView):
-    """Counts by minute of one series: trials (arrivals at the first step) and hits (arrivals at the second)."""
+    """Counts by minute of one series: trials (arrivals at the first step) and hits (arrivals at the second).
+
+    `expected` hits by now with the range `low` to `high` that holds 19 of 20 minutes while nothing is wrong, null while nothing is
+    learned; `complete`, the share of the minute's hits expected to have arrived by now, 1 once settled, null while that is not known.
+    """
 
     @extend_schema(
         responses={200: OpenApiTypes.OBJECT},
@@ -46,9 +51,8 @@ class Series(APIView):
         from_minute, to_minute = _span(request, 180)
         key = SeriesKey("conversion", step_from, step_to, _cohort(request))
         with store_or_unavailable():
-            window = rollups.window(client(), definition, "", to_minute - 1, to_minute - from_minute, keys=(key,))
-        rows = zip(window.minutes.tolist(), window.trials[0].tolist(), window.hits[0].tolist(), strict=True)
-        results = [{"at": iso(clock.from_minute(minute)), "trials": trials, "hits": hits} for minute, trials, hits in rows]
+            rows = points(client(), project, definition, key, from_minute, to_minute)
+        results = [{"at": iso(clock.from_minute(row.pop("minute"))), **row} for row in rows]
         return Response({"step": key.step, "cohort": key.cohort.to_json(), "results": results})
 
 

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import toeplitz
 
-from funnelwatch.core.series import Floats, SeriesWindow
+from funnelwatch.core.series import Floats, SeriesKey, SeriesWindow
 from funnelwatch.detect.baseline import Baseline
 from funnelwatch.detect.delays import completeness
 from funnelwatch.detect.season import WEEK, knots
@@ -15,6 +15,8 @@ from funnelwatch.detect.season import WEEK, knots
 #: Windows in minutes whose exact counting variance is worked out (dyadic, to an hour).
 WINDOWS = (1, 2, 4, 8, 16, 32, 64)
 LONGEST = max(WINDOWS)
+#: Of a minute that has this share or less nobody knows how much it will have.
+LEAST_KNOWN = 0.05
 _LAST = (np.arange(LONGEST)[:, None] >= LONGEST - np.array(WINDOWS)).astype(float)
 
 
@@ -72,8 +74,8 @@ class Expecter:
     def _whole(self, trials: Floats, known: Floats) -> Floats:
         """Trials of the minutes `known` speaks of, made up for those still on their way; ones where the metric has none."""
         if not self.volume.any():
-            return trials[:, -len(known) :] / np.maximum(known, 0.05)
-        return np.where(self.volume[:, None], 1.0, trials[:, -len(known) :] / np.maximum(known, 0.05))
+            return trials[:, -len(known) :] / np.maximum(known, LEAST_KNOWN)
+        return np.where(self.volume[:, None], 1.0, trials[:, -len(known) :] / np.maximum(known, LEAST_KNOWN))
 
     def _bounded(self, squared: Floats, expected: Floats) -> Floats:
         """See Expectation.bounded. `squared`: trials times rate squared, of as many minutes as can convert in the longest window."""
@@ -133,6 +135,22 @@ def expect(baseline: Baseline, window: SeriesWindow) -> Expectation:
     return Expectation(
         window.minutes, window.hits, spread(inner.expected), spread(inner.due_trials), spread(inner.bounded), inner.completeness
     )
+
+
+def by_minute(baseline: Baseline, key: SeriesKey, window: SeriesWindow, known_from: Floats, known_to: Floats) -> tuple[Floats, Floats] | None:
+    """Mean and variance of one conversion series' hits in every minute, in a window of any length; None where nothing is learned.
+
+    `known_from`, `known_to`: (W,) share of each minute's arrivals at its two steps expected to be known by now.
+    """
+    row = int(baseline.rows((key,))[0])
+    if row < 0:
+        return None
+    pmf = baseline.pmf[baseline.family[row]]
+    rate = rates_at(np.minimum(knots(baseline.rate[[row]]), 0.999), window.minutes)[0]
+    trials = window.trials[window.keys.index(key)] / np.maximum(known_from, LEAST_KNOWN)
+    expected = np.convolve(trials * rate, pmf)[: len(trials)] * known_to
+    less = np.convolve(trials * rate**2, pmf**2)[: len(trials)] * known_to**2
+    return expected, baseline.phi[row] * (expected - np.minimum(less, 0.95 * expected))
 
 
 def sums(values: Floats) -> Floats:

@@ -34,9 +34,9 @@ class Curve:
 
     cumulative: Floats
 
-    def at(self, ages: Ints) -> Floats:
-        """Share known at each age in minutes; 0 before the minute."""
-        return np.where(ages < 0, 0.0, self.cumulative[np.clip(ages, 0, len(self.cumulative) - 1)])
+    def at(self, ages: Ints | Floats) -> Floats:
+        """Share known at each age in minutes; 0 before the minute, in proportion while it runs."""
+        return np.interp(ages, np.arange(-1, len(self.cumulative)), np.concatenate(([0.0], self.cumulative)))
 
 
 @dataclass(frozen=True, slots=True)
