@@ -9,7 +9,16 @@ from funnelwatch.pipeline.history import replay, watch_past
 from funnelwatch.pipeline.intake import ImportReport, import_rows, take_messages
 from funnelwatch.pipeline.learning import learn_baselines
 from funnelwatch.pipeline.nodes import carry_out_orders
-from funnelwatch.pipeline.process import ingest_app, ingest_status, metrics_text, refresh_snapshot, runtime, start, stop
+from funnelwatch.pipeline.process import (
+    ingest_app,
+    ingest_status,
+    metrics_text,
+    refresh_snapshot,
+    runtime,
+    spool_trouble,
+    start,
+    stop,
+)
 from funnelwatch.pipeline.watch import deliver, judged_until, tick
 
 __all__ = [
@@ -28,6 +37,7 @@ __all__ = [
     "refresh_snapshot",
     "replay",
     "runtime",
+    "spool_trouble",
     "start",
     "stop",
     "take_messages",

@@ -15,7 +15,7 @@ from funnelwatch.ingest.api import IngestApp
 from funnelwatch.ingest.drain import Drain
 from funnelwatch.ingest.readers import Readers
 from funnelwatch.ingest.snapshot import EMPTY, KeyInfo, Snapshot
-from funnelwatch.ingest.spool import Spool
+from funnelwatch.ingest.spool import Entry, Spool, SpoolFull
 from funnelwatch.projects.models import Project, WriteKey
 from funnelwatch.store import client as store
 from funnelwatch.store.migrate import migrate
@@ -149,6 +149,16 @@ def ingest_status() -> dict[str, Any]:
         return {}
     status = drain.stats()
     return {"draining": drain.active, "last_error": drain.last_error, **msgspec.structs.asdict(status)}
+
+
+def spool_trouble() -> str:
+    """Why this process can make no event durable just now; empty when it can. Found out by writing an entry, an empty one."""
+    try:
+        if _spool is not None:
+            _spool.put(Entry(events=b"", count=0))
+    except SpoolFull as full:
+        return full.message
+    return ""
 
 
 def spool() -> Spool | None:

@@ -20,9 +20,12 @@ def test_events_sent_while_clickhouse_is_down_are_stored_when_it_comes_and_the_w
         names = ("Product Viewed", "Product Added")  # two steps: a funnel to watch
         events = [{"type": "track", "event": names[n % 2], "messageId": f"m{n}", "anonymousId": "ann"} for n in range(20)]
         wait_until(lambda: _send(running.url, key, events) == 200, 10, lambda: running.log("web"))
+        ready = httpx.get(f"{running.url}/readyz")
+        assert (ready.status_code, ready.json()["checks"]["spool"], ready.json()["checks"]["event_store"]) == (200, "ok", "not open yet")
         with clickhouse(tmp_path / "clickhouse", port) as url:
             store = NativeClient(url)
             wait_until(lambda: _count(store) == 20, 60, lambda: running.log("web"))
+            assert httpx.get(f"{running.url}/readyz").json()["checks"]["event_store"] == "ok"
             wait_until(lambda: "funnelwatch.tasks.tick[" in running.log("worker") and "succeeded" in running.log("worker"), 60)
             wait_until(lambda: store.query("SELECT count() FROM detector_states").scalar() > 0, 60, lambda: running.log("worker"))
             checks = result("doctor", data=tmp_path / "var", **_given(running.environment))["checks"]
