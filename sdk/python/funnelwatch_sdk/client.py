@@ -18,7 +18,8 @@ from urllib.parse import urlsplit
 from ._version import VERSION
 from .commerce import Commerce
 from .delivery import MOST_EVENT_BYTES, Sender, fits, utc_text
-from .errors import Dropped, SdkError
+from .errors import Dropped, NotDelivered, SdkError
+from .reporting import reported
 
 logger = logging.getLogger("funnelwatch_sdk")
 
@@ -28,8 +29,8 @@ _clients: "weakref.WeakSet[Client]" = weakref.WeakSet()
 class Client(Commerce):
     """Sends events of a shop's server to FunnelWatch. Safe to use from many threads and after a fork.
 
-    No call waits for the network and none raises once the client exists: what cannot be sent is given to `on_error` (by
-    default it is logged). Use it as a context manager, or let the exit hook send what is left.
+    No call waits for the network and none raises once the client exists: what cannot be sent, a call with arguments that
+    do not fit included, is given to `on_error` (by default it is logged). Use it as a context manager, or let the exit hook send what is left.
     """
 
     def __init__(
@@ -50,7 +51,7 @@ class Client(Commerce):
         """`host` like `https://watch.example.com`. Times in seconds. Raises ValueError for a key or host that cannot work."""
         if not write_key:
             raise ValueError("write_key is empty; copy it from the project's settings")
-        if urlsplit(host).scheme not in ("http", "https") or not urlsplit(host).hostname:
+        if not _can_be_reached(host):
             raise ValueError(f"host must be like https://watch.example.com, not {host!r}")
         self._sender = Sender(host, write_key, timeout, max_tries, first_wait, compress)
         self._max_queue, self._flush_at, self._flush_interval = max_queue, flush_at, flush_interval
@@ -70,6 +71,7 @@ class Client(Commerce):
         self._closed = False
         self._thread: threading.Thread | None = None
 
+    @reported
     def track(
         self,
         event: str,
@@ -98,10 +100,12 @@ class Client(Commerce):
             context=context,
         )
 
+    @reported
     def identify(self, user_id: str, traits: Mapping[str, Any] | None = None, **common: Any) -> str:
         """A visitor is this customer. `common`: anonymous_id, timestamp, message_id, context as in `track`."""
         return self._enqueue({"type": "identify", "traits": dict(traits or {})}, user_id=user_id, **common)
 
+    @reported
     def page(self, properties: Mapping[str, Any] | None = None, **common: Any) -> str:
         """A page was served. `properties` like url, path, title, referrer; `common` as in `track`."""
         return self._enqueue({"type": "page", "properties": dict(properties or {})}, **common)
@@ -165,13 +169,9 @@ class Client(Commerce):
         message.update(
             {name: str(value) for name, value in (("userId", user_id), ("anonymousId", anonymous_id)) if value}
         )
-        try:
-            encoded = json.dumps(
-                message, default=_plain, allow_nan=False, ensure_ascii=False, separators=(",", ":")
-            ).encode()
-        except (TypeError, ValueError, RecursionError) as error:
-            self._report(Dropped(f"{content.get('event', content['type'])}: {error}"))
-            return identity
+        encoded = json.dumps(
+            message, default=_plain, allow_nan=False, ensure_ascii=False, separators=(",", ":")
+        ).encode()
         if len(encoded) > MOST_EVENT_BYTES:
             self._report(
                 Dropped(
@@ -192,11 +192,12 @@ class Client(Commerce):
                 else ""
             )
             if not refused:
+                if self._thread is None:
+                    thread = threading.Thread(target=self._run, name="funnelwatch-sdk", daemon=True)
+                    thread.start()  # raises where the system has no more threads: the next event tries again
+                    self._thread = thread
                 self._queue.append(encoded)
                 self._taken += 1
-                if self._thread is None:
-                    self._thread = threading.Thread(target=self._run, name="funnelwatch-sdk", daemon=True)
-                    self._thread.start()
                 if len(self._queue) in (1, self._flush_at):
                     self._changed.notify_all()
         if refused:
@@ -207,12 +208,18 @@ class Client(Commerce):
             batch = self._next_batch()
             if not batch:
                 continue
-            error = self._sender.send(batch, self._stop)
+            error = self._deliver(batch)
+            if error:  # before it counts as settled: who waits in `flush` has been told
+                self._report(error)
             with self._changed:
                 self._settled += len(batch)
                 self._changed.notify_all()
-            if error:
-                self._report(error)
+
+    def _deliver(self, batch: list[bytes]) -> SdkError | None:
+        try:
+            return self._sender.send(batch, self._stop)
+        except Exception as error:  # the only thread that sends must live, and `flush` waits for every batch
+            return NotDelivered(f"{len(batch)} events given up: {type(error).__name__}: {error}")
 
     def _next_batch(self) -> list[bytes]:
         """Wait for events, then until there are enough, it has been long enough or somebody is in a hurry."""
@@ -238,6 +245,15 @@ class Client(Commerce):
             self._on_error(error)
         except Exception:  # the shop's own handler must not stop its events
             logger.exception("on_error failed")
+
+
+def _can_be_reached(host: str) -> bool:
+    """Whether an address has what a request needs: a scheme of the web, a name that DNS can carry, a port that is a number."""
+    try:
+        parts = urlsplit(host)
+        return parts.scheme in ("http", "https") and bool((parts.hostname or "").encode("idna")) and parts.port != 0
+    except ValueError:
+        return False
 
 
 def _plain(value: object) -> object:

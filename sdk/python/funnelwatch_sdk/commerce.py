@@ -4,6 +4,9 @@ from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
+from .errors import SdkError
+from .reporting import reported
+
 Money = int | float | Decimal
 Item = Mapping[str, Any]
 
@@ -18,6 +21,11 @@ class Commerce:
         """`Client.track` with the common arguments as a mapping."""
         raise NotImplementedError
 
+    def _report(self, error: SdkError) -> None:
+        """Tell the shop what did not get through."""
+        raise NotImplementedError
+
+    @reported
     def purchase(
         self,
         order_id: str,
@@ -41,6 +49,7 @@ class Commerce:
         )  # fmt: skip
         return self._about_order("purchase", order_id, properties, f"purchase-{order_id}", common)
 
+    @reported
     def refund(
         self,
         order_id: str,
@@ -57,6 +66,7 @@ class Commerce:
         )
         return self._about_order("refund", order_id, properties, f"refund-{refund_id}" if refund_id else None, common)
 
+    @reported
     def payment_failed(
         self, order_id: str, code: str, *, value: Money | None = None, currency: str = "", payment_method: str = "",
         payment_provider: str = "", **common: Any,
@@ -72,6 +82,7 @@ class Commerce:
         )
         return self._about_order("payment_failed", order_id, properties, None, common)
 
+    @reported
     def payment_result(self, order_id: str, succeeded: bool, *, code: str = "", **more: Any) -> str:
         """How a payment ended, for callers that get both from one webhook: `payment_failed` or `payment_succeeded`."""
         if not succeeded:
@@ -80,6 +91,7 @@ class Commerce:
         properties = _without_empty(order_id=order_id, **{name: more.pop(name) for name in names if name in more})
         return self._about_order("payment_succeeded", order_id, properties, None, more)
 
+    @reported
     def stock(self, sku: str, state: str, *, name: str = "", category: str = "", **common: Any) -> str:
         """A product's stock changed. `state` `out_of_stock` is trouble in itself; others are `stock_changed`."""
         item = _without_empty(sku=sku, name=name, category=category)

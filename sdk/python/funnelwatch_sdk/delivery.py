@@ -20,6 +20,8 @@ _ENVELOPE_BYTES = 64
 #: Below this compressing costs more than it saves.
 _GZIP_FROM_BYTES = 1_024
 _LONGEST_WAIT_S = 60.0
+#: The longest pause that a server, or whatever stands in front of it, may order by Retry-After.
+_LONGEST_ORDER_S = 300.0
 #: Answers that a later try can turn into a success.
 _PASSING = frozenset((408, 425, 429, 500, 502, 503, 504))
 
@@ -92,12 +94,12 @@ class Sender:
 
 
 def _seconds(header: str | None) -> float:
-    return float(header) if header and header.isascii() and header.isdigit() else 0.0
+    return min(_LONGEST_ORDER_S, float(header)) if header and header.isascii() and header.isdigit() else 0.0
 
 
 def _rejected(answer: bytes) -> Rejected | None:
     try:
-        reasons = json.loads(answer).get("rejected")
-    except (ValueError, AttributeError):
-        return None  # a proxy's own page: the status is what counts
-    return Rejected(reasons) if reasons else None
+        reasons = json.loads(answer)["rejected"]
+    except (ValueError, TypeError, LookupError, RecursionError):
+        return None  # none were, or a proxy's own page: the status is what counts
+    return Rejected(reasons) if reasons and isinstance(reasons, dict) else None
