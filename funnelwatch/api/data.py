@@ -18,7 +18,8 @@ from funnelwatch.core.cohort import Cohort
 from funnelwatch.core.series import SeriesKey
 from funnelwatch.core.vocabulary import DIMENSIONS
 from funnelwatch.incidents.contract import iso
-from funnelwatch.ingest.status import read_status
+from funnelwatch.ingest.status import read_poison, read_status
+from funnelwatch.projects import access
 from funnelwatch.pipeline.points import points
 from funnelwatch.store.queries import coverage, recent
 
@@ -89,17 +90,23 @@ class Events(APIView):
 
 
 class Health(APIView):
-    """Spool, drain and drop reasons."""
+    """Spool, drain and drop reasons; to an admin also why the newest events set aside could not be stored."""
 
     @extend_schema(responses={200: OpenApiTypes.OBJECT})
     def get(self, request: Request) -> Response:
         status: dict[str, Any] = msgspec.to_builtins(read_status(settings.DATA_DIR / "spool"), str_keys=True)
         mine = {str(project.pk): project.name for project in scope.projects(request)}
         drops = {mine[key]: reasons for key, reasons in status.pop("drops").items() if key in mine}
+        aside = {project.name: _set_aside(project.pk) for project in scope.projects(request) if access.allows(scope.role(request, project), "admin")}
         with store_or_unavailable():
             ends = {name: pipeline.judged_until(int(key)) for key, name in mine.items()}
         judged = {name: iso(end) if end else None for name, end in ends.items()}
-        return Response(status | {"drops": drops, "judged_until": judged, "last_error": pipeline.ingest_status().get("last_error", "")})
+        error = pipeline.ingest_status().get("last_error", "")
+        return Response(status | {"drops": drops, "set_aside": aside, "judged_until": judged, "last_error": error})
+
+
+def _set_aside(project_id: int) -> list[dict[str, Any]]:
+    return [{"at": iso(clock.from_ms(row["at"])), "reason": row["reason"]} for row in read_poison(settings.DATA_DIR / "spool", project_id)]
 
 
 def _span(request: Request, minutes: int) -> tuple[int, int]:

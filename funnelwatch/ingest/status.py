@@ -3,13 +3,18 @@
 import sqlite3
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 from msgspec import Struct
 
 from funnelwatch.core import clock
 from funnelwatch.ingest import segments
+from funnelwatch.ingest.draft import FIELDS
 from funnelwatch.ingest.ledger import FILE_NAME
 from funnelwatch.ingest.metrics import Metrics
+from funnelwatch.ingest.privacy import scrub
+
+_PROJECT = FIELDS.index("project_id")
 
 
 class Status(Struct, frozen=True, kw_only=True):
@@ -51,13 +56,21 @@ def read_status(directory: Path) -> Status:
     )
 
 
-def read_poison(directory: Path, limit: int = 100) -> list[dict[str, object]]:
-    """The newest events set aside: `at` (epoch ms), `reason` and `line` (the event as it was to be stored)."""
+def read_poison(directory: Path, project_id: int, limit: int = 10) -> list[dict[str, Any]]:
+    """`at` (epoch ms) and `reason`, scrubbed, of a project's newest events set aside, and of those too damaged to tell whose they are."""
     if not (directory / FILE_NAME).exists():
         return []
     with closing(_open(directory / FILE_NAME)) as connection:
-        rows = connection.execute("SELECT at, reason, line FROM poison ORDER BY id DESC LIMIT ?", (limit,)).fetchall()
-    return [{"at": at, "reason": reason, "line": line} for at, reason, line in rows]
+        rows = connection.execute(
+            f"""
+            SELECT at, reason FROM poison
+            WHERE CASE WHEN json_valid(line) THEN coalesce(json_extract(line, '$[{_PROJECT}]'), 0) ELSE 0 END IN (0, ?)
+            ORDER BY id DESC LIMIT ?
+            """,
+            (project_id, limit),
+        ).fetchall()
+    # After the first line the engine's own words list the event's values.
+    return [{"at": at, "reason": scrub(reason.partition("\n")[0])} for at, reason in rows]
 
 
 def metrics_text(directory: Path, metrics: Metrics) -> str:

@@ -222,10 +222,11 @@ def test_a_poison_event_is_set_aside_with_its_reason_and_the_rest_goes_on(node: 
     node.spool.put(Entry(lines, 21))
     node.batch(message("later"))
     assert set(ids(node)) == {f"m-{number}" for number in range(20) if number != 7} | {"m-later"}
-    found = read_poison(node.directory)
-    assert len(found) == 2
-    assert any('"m-7"' in row["line"] for row in found)
-    assert all(row["reason"] for row in found)
+    refused, damaged = read_poison(node.directory, node.project_id)
+    assert "much" in refused["reason"]
+    assert "message_id" not in refused["reason"]
+    assert "truncated" in damaged["reason"]
+    assert read_poison(node.directory, node.project_id + 1) == [damaged]
     assert node.drain.stats().poison == 2
     assert node.drain.stats().drops[node.project_id]["poison"] == 1
 

@@ -10,7 +10,7 @@ from django.db.models import Count, Q
 from funnelwatch import config, pipeline
 from funnelwatch.core import clock
 from funnelwatch.incidents.models import Delivery, Feedback, Incident
-from funnelwatch.ingest.status import read_status
+from funnelwatch.ingest.status import read_poison, read_status
 from funnelwatch.projects.models import Channel, Project
 from funnelwatch.store.queries import coverage
 from funnelwatch.web import format, words
@@ -50,6 +50,11 @@ def orders_seen(project: Project) -> list[dict[str, Any]] | None:
         return None
     by_dimension = ([row for row in rows if row["dimension"] == name and row["server"]] for name in ("", *coverage.DIMENSIONS))
     return [row | {"label": words.DIMENSIONS.get(row["dimension"], "")} for found in by_dimension for row in found[:_MOST_VALUES]]
+
+
+def set_aside(project: Project) -> list[dict[str, Any]]:
+    """The newest events that could not be stored: when, and what the store said."""
+    return [{"at": clock.from_ms(row["at"]), "reason": row["reason"]} for row in read_poison(settings.DATA_DIR / "spool", project.pk)]
 
 
 def _check(name: str, ok: bool, detail: str, fix: str = "") -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from django.http import HttpRequest, HttpResponse
 
+from funnelwatch.projects import access
 from funnelwatch.web.data import health
 from funnelwatch.web.views.base import page, project_page
 
@@ -11,4 +12,7 @@ def show(request: HttpRequest) -> HttpResponse:
     """Is the watch itself well?"""
     # The page asks for its upper part every 10 s; what is counted over a day of events need not be counted anew for that.
     orders = None if "HX-Request" in request.headers else health.orders_seen(request.project)
-    return page(request, "web/health.html", "health", **health.context(request.project), orders=orders, hours=health.COVERED_HOURS)
+    context = health.context(request.project)
+    if access.allows(request.role, "admin"):
+        context["set_aside"] = health.set_aside(request.project)
+    return page(request, "web/health.html", "health", **context, orders=orders, hours=health.COVERED_HOURS)
