@@ -44,12 +44,12 @@ class Series(APIView):
     )
     def get(self, request: Request) -> Response:
         project = scope.project(request)
+        from_minute, to_minute = _span(request, 180)
         with store_or_unavailable():
-            definition = watched(project, request.query_params.get("funnel", "storefront"))
+            definition = watched(project, request.query_params.get("funnel", "storefront"), from_minute, to_minute)
         step_from, _, step_to = request.query_params.get("step", "").partition("->")
         if (step_from, step_to) not in definition.pairs:
             raise exceptions.ValidationError({"step": [f"One of {', '.join(f'{a}->{b}' for a, b in definition.pairs)}."]})
-        from_minute, to_minute = _span(request, 180)
         key = SeriesKey("conversion", step_from, step_to, _cohort(request))
         with store_or_unavailable():
             rows = points(client(), project, definition, key, from_minute, to_minute)

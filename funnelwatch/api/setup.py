@@ -204,7 +204,11 @@ class Funnels(Created):
     @extend_schema(responses={200: OpenApiTypes.OBJECT}, parameters=[*TIMES, OpenApiParameter("by", str, many=True, enum=DIMENSIONS)])
     @action(detail=True)
     def report(self, request: Request, pk: str) -> Response:
-        """Steps with their intervals, whole and by up to two dimensions; the last 24 hours without a time."""
+        """Steps with their intervals, whole and by up to two dimensions; the last 24 hours, the running minute with them, without a time.
+
+        `minutes_missing` counts the minutes whose history is still being counted for this version; until it is 0, `complete` and
+        `complete_entered`, the shares of what is expected to be in by now, are null.
+        """
         funnel = self.get_object()
         from_minute, to_minute = span(request, 1440)
         by = [name for text in request.query_params.getlist("by") for name in text.split(",") if name]
@@ -225,6 +229,7 @@ class Funnels(Created):
 
 
 def _asked(funnel: Funnel, from_minute: int, to_minute: int) -> funnels.Span:
-    """The time asked for, as known now. Raises ValidationError for a funnel that is not watched, StoreUnavailable."""
-    as_of = clock.to_minute(clock.now())
-    return funnels.Span(collected(funnel.project, funnel.pk), from_minute, min(to_minute, as_of), as_of)
+    """The time asked for up to the running minute, as known now. Raises ValidationError where it was not collected, StoreUnavailable."""
+    as_of, into = divmod(clock.to_ms(clock.now()), 60_000)
+    to_minute = min(to_minute, as_of + 1)
+    return funnels.Span(collected(funnel, from_minute, to_minute), from_minute, to_minute, as_of, elapsed=into / 60_000)

@@ -1,6 +1,6 @@
 """Questions to the event store: which time, which funnel, and 503 while the store is away."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
 
@@ -11,8 +11,8 @@ from rest_framework.request import Request
 from funnelwatch import pipeline
 from funnelwatch.core import clock
 from funnelwatch.core.funnel import FunnelDef
-from funnelwatch.pipeline.funnels import UNSEEN_DAYS, Watched, watched_funnels
-from funnelwatch.projects.models import Project
+from funnelwatch.pipeline.funnels import counted
+from funnelwatch.projects.models import Funnel, Project
 from funnelwatch.store.client import Client, StoreUnavailable
 
 TIMES = (OpenApiParameter("from", OpenApiTypes.DATETIME), OpenApiParameter("to", OpenApiTypes.DATETIME))
@@ -40,31 +40,29 @@ def client() -> Client:
 
 
 def span(request: Request, minutes: int) -> tuple[int, int]:
-    """Epoch minutes [from, to) of `?from&to`; the last `minutes` without them. Raises ValidationError."""
+    """Epoch minutes [from, to) of `?from&to`, the minute `to` lies in with them; the last `minutes` without them. Raises ValidationError."""
     end, start = _time(request, "to"), _time(request, "from")
-    to_minute = clock.to_minute(end or clock.now())
+    to_minute = -(-clock.to_ms(end or clock.now()) // 60_000)
     from_minute = clock.to_minute(start) if start else to_minute - minutes
     if from_minute >= to_minute:
         raise exceptions.ValidationError({"from": ["This lies after the end."]})
     return from_minute, to_minute
 
 
-def watched(project: Project, name: str) -> FunnelDef:
-    """The funnel of that name with the steps that are collected. Raises ValidationError."""
-    return _pick(project, lambda each: each.whole.name == name)
+def watched(project: Project, name: str, from_minute: int, to_minute: int) -> FunnelDef:
+    """The funnel of that name with the steps collected in [from_minute, to_minute). Raises ValidationError, StoreUnavailable."""
+    newest = Funnel.objects.filter(project=project, active=True, name=name).select_related("project").order_by("version").last()
+    if newest is None:
+        raise exceptions.ValidationError({"funnel": ["No funnel of that name is watched."]})
+    return collected(newest, from_minute, to_minute)
 
 
-def collected(project: Project, funnel_id: int) -> FunnelDef:
-    """A funnel version with the steps that are collected. Raises ValidationError for one that is not watched any more."""
-    return _pick(project, lambda each: each.whole.id == funnel_id)
-
-
-def _pick(project: Project, fits: Callable[[Watched], bool]) -> FunnelDef:
-    now = clock.now_ms()
-    for each in watched_funnels(client(), project, now - UNSEEN_DAYS * 86_400_000, now):
-        if fits(each):
-            return each.collected
-    raise exceptions.ValidationError({"funnel": ["It is not watched, or fewer than two of its steps are collected."]})
+def collected(funnel: Funnel, from_minute: int, to_minute: int) -> FunnelDef:
+    """A funnel version with the steps collected in [from_minute, to_minute). Raises ValidationError for fewer than two, StoreUnavailable."""
+    found = counted(client(), funnel.project, funnel.definition(), from_minute, to_minute)
+    if found is None:
+        raise exceptions.ValidationError({"funnel": ["Fewer than two of its steps are collected in this time."]})
+    return found
 
 
 def _time(request: Request, name: str) -> datetime | None:

@@ -49,6 +49,21 @@ def rolled_up(client: Client, project: Project, from_minute: int, to_minute: int
     ]  # fmt: skip
 
 
+def counted(client: Client, project: Project, whole: FunnelDef, from_minute: int, to_minute: int) -> FunnelDef | None:
+    """The definition by which a funnel version, watched or not, is counted in [from_minute, to_minute); None where there is none.
+
+    Its steps are those collected in that time, or in the UNSEEN_DAYS up to its end where it is shorter. Where roll-ups with other steps
+    miss fewer minutes of it, as after a change of what is collected, those. Of a time without events, those collected now.
+    """
+    stored = [each for each in rolled_up(client, project, from_minute, to_minute) if each.id == whole.id]
+    judged = _collected(client, whole, min(from_minute, to_minute - UNSEEN_DAYS * 1_440), to_minute)
+    if len(judged.steps) < 2 and not stored:
+        now = clock.to_minute(clock.now()) + 1
+        judged = _collected(client, whole, now - UNSEEN_DAYS * 1_440, now)
+    found = [each for each in dict.fromkeys((judged, *stored)) if len(each.steps) >= 2]
+    return min(found, key=lambda each: len(rollups.missing(client, each, from_minute, to_minute)), default=None)
+
+
 def preview(client: Client, project: Project, draft: Draft) -> dict[str, Any]:
     """`{from, to, steps: [{step, entered, converted, rate, interval, complete, matched}], exclusions: [{step, matched}]}`.
 
@@ -63,6 +78,10 @@ def preview(client: Client, project: Project, draft: Draft) -> dict[str, Any]:
         "steps": [step.to_json() | {"matched": count} for step, count in zip(found.steps, found.matched, strict=True)],
         "exclusions": [{"step": each.name, "matched": count} for each, count in zip(draft.exclusions, found.excluding, strict=True)],
     }
+
+
+def _collected(client: Client, whole: FunnelDef, from_minute: int, to_minute: int) -> FunnelDef:
+    return _watched(whole, names.seen(client, whole.project_id, from_minute * 60_000, to_minute * 60_000)).collected
 
 
 def _watched(whole: FunnelDef, seen: set[str]) -> Watched:

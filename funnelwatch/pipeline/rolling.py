@@ -1,4 +1,8 @@
-"""Keep the live roll-ups true: whatever minutes new events touched, late ones too."""
+"""Keep the live roll-ups true: whatever minutes new events touched, late ones too, and the history of a new definition."""
+
+import math
+import time
+from bisect import bisect_left
 
 from funnelwatch.core import clock
 from funnelwatch.core.funnel import FunnelDef
@@ -6,11 +10,14 @@ from funnelwatch.pipeline.funnels import UNSEEN_DAYS, watched_funnels
 from funnelwatch.projects.models import Project
 from funnelwatch.rollup import Mark, dirty_minutes, ranges, roll_up
 from funnelwatch.store.client import Client
-from funnelwatch.store.queries import rollups, states
+from funnelwatch.store.queries import names, rollups, states
 
 VERSION = 1
 #: Ranges of touched minutes nearer than this are rolled up as one: a statement costs more than ten quiet minutes.
 JOIN_MINUTES = 10
+#: A history is filled in by pieces no longer than this, and in a tick for so many seconds: the watch must not wait long for it.
+PIECE_MINUTES = 360
+FILL_SECONDS = 3.0
 
 
 def roll_up_new(client: Client, project: Project) -> int:
@@ -34,15 +41,33 @@ def roll_up_new(client: Client, project: Project) -> int:
     return len(dirty.minutes)
 
 
-def fill_history(client: Client, funnel: FunnelDef, from_minute: int, to_minute: int) -> int:
-    """Roll up for a new definition what was rolled up before it; returns the minutes that were missing, 0 once it is done.
+def fill_history(client: Client, funnel: FunnelDef, from_minute: int, to_minute: int, seconds: float = math.inf) -> int:
+    """Roll up for a new definition what it has not counted of [from_minute, to_minute), the newest first.
 
-    Stopped half-way it goes on with what is left. Raises StoreError, StoreUnavailable.
+    Begins no second piece once `seconds` are over. Returns the minutes still missing; the next call goes on with them. Raises
+    StoreError, StoreUnavailable.
     """
+    started = time.monotonic()
     minutes = rollups.missing(client, funnel, from_minute, to_minute)
-    for first, end in _joined(ranges(minutes)):
-        roll_up(client, funnel, "", first, end)
+    while minutes:
+        begin = bisect_left(minutes, minutes[-1] // PIECE_MINUTES * PIECE_MINUTES)
+        for first, end in _joined(ranges(minutes[begin:])):
+            roll_up(client, funnel, "", first, end)
+        del minutes[begin:]
+        if time.monotonic() - started >= seconds:
+            break
     return len(minutes)
+
+
+def fill_in_passing(client: Client, funnel: FunnelDef, to_minute: int) -> None:
+    """Some seconds' worth of the history before `to_minute`, until all is there; then it only asks whether it was."""
+    name = f"filled:{funnel.id}:{funnel.version}"
+    if states.newest(client, funnel.project_id, "", name, VERSION) is not None:
+        return
+    span = names.span(client, funnel.project_id)
+    if span is None or fill_history(client, funnel, span[0] // 60_000, to_minute, FILL_SECONDS):
+        return
+    states.save(client, funnel.project_id, "", name, VERSION, clock.now_ms(), b"")
 
 
 def _joined(spans: list[tuple[int, int]]) -> list[tuple[int, int]]:

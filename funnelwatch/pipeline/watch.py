@@ -19,7 +19,7 @@ from funnelwatch.pipeline import overview, presence, process
 from funnelwatch.pipeline.findings import Agenda, Desk, find
 from funnelwatch.pipeline.funnels import Watched
 from funnelwatch.pipeline.learning import learn_baselines, live_funnels, load_bands, load_baseline
-from funnelwatch.pipeline.rolling import roll_up_new
+from funnelwatch.pipeline.rolling import fill_in_passing, roll_up_new
 from funnelwatch.projects.models import Project
 from funnelwatch.remedy import playbooks
 from funnelwatch.store.client import Client
@@ -80,9 +80,9 @@ class Watch:
 
 
 def tick(project_id: int) -> list[Incident]:
-    """Roll up what came, judge the newest closed minute, diagnose, record and write the overview. Safe to repeat at any time.
+    """Roll up what came, judge the newest closed minute, diagnose, record, write the overview, then count some of a new funnel's history.
 
-    Returns the incidents that are open. Raises StoreError, StoreUnavailable; the next tick then does the work.
+    Safe to repeat at any time. Returns the incidents that are open. Raises StoreError, StoreUnavailable; the next tick then does the work.
     """
     project = Project.objects.get(pk=project_id)
     client = process.runtime().client
@@ -91,9 +91,12 @@ def tick(project_id: int) -> list[Incident]:
     roll_up_new(client, project)
     minute = clock.to_minute(now) - 1
     known_until = minute if drained_until is None else min(minute, drained_until // 60_000 - 1)
-    for funnel in live_funnels(client, project, now):
+    funnels = live_funnels(client, project, now)
+    for funnel in funnels:
         _tick_funnel(client, project, funnel, minute, known_until, now)
     states.save(client, project.pk, "", JUDGED, VERSION, (known_until + 1) * 60_000, b"")
+    for funnel in funnels:
+        fill_in_passing(client, funnel.collected, minute)
     return list(Incident.objects.filter(project=project, run_id="", resolved_at=None).order_by("-started_at"))
 
 

@@ -92,18 +92,18 @@ def test_a_source_that_comes_late_has_its_own_share_and_a_small_one_everyones(as
 
 def test_curves_are_learned_from_settled_minutes_as_known_then(learned: Client, shop: Project) -> None:
     funnel = watched_funnels(learned, shop, (A - 100) * 60_000, A * 60_000)[0].collected
-    ages = np.array([-1, 0, 9, 10, 5_000])
+    ages = np.array([-1, -0.75, 0, 9, 10, 5_000])
 
     def lag(as_of: int, cohort: Cohort = EVERYONE) -> Any:
         curve = arrival.learn(learned, funnel, "", as_of, by_source=True).lag(1, cohort)
         return curve and curve.at(ages).tolist()
 
-    assert lag(A, APP) == [0, 0.5, 0.5, 1, 1]
-    assert lag(A, SEARCH) == [0, 1, 1, 1, 1]
-    assert lag(A) == lag(A, SMALL) == pytest.approx([0, 1250 / 1650, 1250 / 1650, 1, 1])
+    assert lag(A, APP) == [0, 0.125, 0.5, 0.5, 1, 1]
+    assert lag(A, SEARCH) == [0, 0.25, 1, 1, 1, 1]
+    assert lag(A) == lag(A, SMALL) == pytest.approx([0, 1250 / 6600, 1250 / 1650, 1250 / 1650, 1, 1])
     assert lag(PAST.stop + SETTLED - 200) is None  # its first minute is settled, and holds too few
     # What was late by 4,000 minutes is known by now, and the recent minutes are settled.
-    assert lag(A + 4_000, SEARCH) == pytest.approx([0, 880 / 980, 880 / 980, 880 / 980, 1])
+    assert lag(A + 4_000, SEARCH) == pytest.approx([0, 220 / 980, 880 / 980, 880 / 980, 880 / 980, 1])
 
 
 def test_where_nothing_was_learned_yet_only_what_is_settled_is_called_complete(as_role: Any, client: Client, shop: Project) -> None:

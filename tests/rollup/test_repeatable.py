@@ -190,8 +190,22 @@ def test_a_new_version_is_rolled_up_over_what_the_old_one_was(store: Client) -> 
     roll_up(store, funnel, "", FIRST, LAST)
     shorter = replace(funnel, version=2, steps=(funnel.steps[0], funnel.steps[3]))
     roll_up(store, shorter, "", LAST - 30, LAST)  # it was saved half an hour ago
-    assert fill_history(store, shorter, FIRST, LAST) == LAST - FIRST - 30
+    assert len(rollups.missing(store, shorter, FIRST, LAST)) == LAST - FIRST - 30
+    assert fill_history(store, shorter, FIRST, LAST, seconds=0.0) == MIDNIGHT // MINUTE - FIRST
     assert fill_history(store, shorter, FIRST, LAST) == 0
+    assert rollups.missing(store, shorter, FIRST, LAST) == []
     span = funnels.Span(shorter, FIRST, LAST, LAST + 10_000)
     want = Counter(p.step for p in expected(store, history, shorter).elements() if not p.name and not p.multi)
     assert [step.entered for step in funnels.counts(store, span)] == [want[1], want[2]]
+
+
+def test_minutes_with_events_that_nobody_rolled_up_are_missing(store: Client) -> None:
+    funnel = a_funnel(next(ids))
+    history = a_history(funnel.project_id, seed=5, visitors=10)
+    insert_twice(store, history, 5)
+    busy = sorted({event.ts // MINUTE for event in history})
+    assert rollups.missing(store, funnel, FIRST, LAST) == busy
+    roll_up(store, funnel, "", busy[0], busy[5])
+    assert rollups.missing(store, funnel, FIRST, LAST) == busy[5:]
+    roll_up(store, funnel, "", FIRST, LAST)
+    assert rollups.missing(store, funnel, FIRST, LAST) == []

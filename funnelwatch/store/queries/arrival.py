@@ -101,9 +101,16 @@ def curve(client: Client, funnel: FunnelDef, run_id: str, as_of_minute: int, ste
 
 
 def shares(
-    client: Client, funnel: FunnelDef, run_id: str, from_minute: int, to_minute: int, as_of_minute: int, by_source: bool = False
+    client: Client,
+    funnel: FunnelDef,
+    run_id: str,
+    from_minute: int,
+    to_minute: int,
+    as_of_minute: int,
+    by_source: bool = False,
+    elapsed: float = 1.0,
 ) -> Shares:
-    """Of arrivals in [from_minute, to_minute) and their conversions, the shares that should be known at the end of `as_of_minute`.
+    """Of arrivals in [from_minute, to_minute) and their conversions, the shares that should be known once `elapsed` (0 to 1) of `as_of_minute` is over.
 
     Weighs the minutes by their arrivals, made up for those still on their way; all alike where nothing has come yet.
     """
@@ -122,15 +129,15 @@ def shares(
         """,
         {**parameters(scope), "as_of": as_of_minute, "dims": _dims(by_source)},
     )
-    ages = as_of_minute - np.arange(from_minute, to_minute)
+    ages = as_of_minute - np.arange(from_minute, to_minute, dtype=np.float64) + elapsed - 1.0
     found: dict[str, dict[int, Share]] = {"": {step: _share(curves, step, EVERYONE, ages, np.ones(len(ages))) for step in steps}}
     for source, step, old, counts in rows:
         cohort = Cohort.of({"source": source}) if source else EVERYONE
-        found.setdefault(source, {})[step] = _share(curves, step, cohort, np.array(old), np.array(counts))
+        found.setdefault(source, {})[step] = _share(curves, step, cohort, np.array(old, dtype=np.float64) + elapsed - 1.0, np.array(counts))
     return Shares(found)
 
 
-def _share(curves: Curves, step: int, cohort: Cohort, ages: Ints, counts: Floats) -> Share:
+def _share(curves: Curves, step: int, cohort: Cohort, ages: Floats, counts: Floats) -> Share:
     """Of arrivals `ages` minutes ago, `counts` of which are known."""
     lag, wait = curves.lag(step, cohort), curves.wait(step + 1, cohort)
     whole = counts / np.maximum(lag.at(ages), LEAST_KNOWN) if lag else counts

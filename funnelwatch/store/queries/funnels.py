@@ -17,7 +17,7 @@ from funnelwatch.core.funnel import FunnelDef
 from funnelwatch.core.stats import rates
 from funnelwatch.core.vocabulary import DIMENSIONS, MULTI_DIMENSIONS
 from funnelwatch.store.client import Client
-from funnelwatch.store.queries import arrival
+from funnelwatch.store.queries import arrival, rollups
 from funnelwatch.store.queries.rollup_writes import COMMITTED, OF_FUNNEL, SEPARATOR, multi_of, parameters
 from funnelwatch.store.scope import Scope
 
@@ -27,13 +27,14 @@ GROUPS = 100
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """The question's frame: minutes [from_minute, to_minute) as known at the end of `as_of_minute`."""
+    """The question's frame: minutes [from_minute, to_minute) as known once `elapsed` (0 to 1) of `as_of_minute` is over."""
 
     funnel: FunnelDef
     from_minute: int
     to_minute: int
     as_of_minute: int
     run_id: str = ""
+    elapsed: float = 1.0
 
     def scope(self) -> Scope:
         """The roll-up minutes to read: conversions lie up to a window after their trials."""
@@ -81,11 +82,17 @@ Steps = tuple[StepCount, ...]
 
 
 def report(client: Client, span: Span, by: Sequence[str] = ()) -> dict[str, Any]:
-    """`{steps, groups: [{cohort, steps}]}`: the funnel, and cut by up to two dimensions. Raises ValueError for unknown ones."""
-    shares = _shares(client, span, by)
+    """`{minutes_missing, steps, groups: [{cohort, steps}]}`: the funnel, and cut by up to two dimensions. Raises ValueError for unknown ones.
+
+    `minutes_missing` are those of the live history before `as_of_minute` that are still to be counted; while there are any, nobody knows
+    how complete the counts are.
+    """
+    missing = [] if span.run_id else rollups.missing(client, span.funnel, span.from_minute, min(span.to_minute, span.as_of_minute))
+    shares = arrival.Shares({"": {}}) if missing else _shares(client, span, by)
     groups = {cohort: steps_of(span.funnel, counts, shares.of(cohort)) for cohort, counts in counts_by(client, span, tuple(by)).items()} if by else {}
     largest = sorted(groups.items(), key=lambda item: -item[1][0].entered)[:GROUPS]
     return {
+        "minutes_missing": len(missing),
         "steps": [step.to_json() for step in steps_of(span.funnel, counts_by(client, span, ()).get(EVERYONE, {}), shares.of(EVERYONE))],
         "groups": [{"cohort": cohort.to_json(), "steps": [step.to_json() for step in steps]} for cohort, steps in largest],
     }
@@ -129,8 +136,8 @@ def series(client: Client, span: Span, step: str, cohort: Cohort = EVERYONE, buc
     curve = arrival.curve(client, span.funnel, span.run_id, span.as_of_minute, number + 1, cohort)
 
     def complete(start: int) -> float | None:
-        minutes = np.arange(max(start, span.from_minute), min(start + bucket_minutes, span.to_minute))
-        return None if curve is None else float(curve.at(span.as_of_minute - minutes).mean())
+        minutes = np.arange(max(start, span.from_minute), min(start + bucket_minutes, span.to_minute), dtype=np.float64)
+        return None if curve is None else float(curve.at(span.as_of_minute - minutes + span.elapsed - 1.0).mean())
 
     return [
         {
@@ -207,8 +214,9 @@ def _counts_from_journey(client: Client, span: Span, by: tuple[str, ...]) -> dic
 
 def _shares(client: Client, span: Span, by: Sequence[str]) -> arrival.Shares:
     return arrival.shares(
-        client, span.funnel, span.run_id, span.from_minute, span.to_minute, span.as_of_minute, by_source="source" in by
-    )
+        client, span.funnel, span.run_id, span.from_minute, span.to_minute, span.as_of_minute,
+        by_source="source" in by, elapsed=span.elapsed,
+    )  # fmt: skip
 
 
 def _by_cohort(rows: Any) -> dict[Cohort, Counts]:
@@ -242,7 +250,7 @@ def _find_set(client: Client, span: Span, by: Sequence[str]) -> tuple[str, ...] 
     if not by:
         return ()
     orders = [",".join(names) for names in permutations(by)]
-    days = dict(client.query(
+    days: dict[str, int] = dict(client.query(
         f"SELECT dims, uniqExact(intDiv(minute, 1440)) FROM funnel_minute WHERE {OF_FUNNEL} AND dims IN {{orders:Array(String)}} GROUP BY dims",
         {**span.parameters(), "orders": ["", *orders]},
     ))  # fmt: skip

@@ -118,19 +118,35 @@ def versions(client: Client, project_id: int, from_minute: int, to_minute: int) 
 
 
 def missing(client: Client, funnel: FunnelDef, from_minute: int, to_minute: int) -> list[int]:
-    """Minutes of [from_minute, to_minute) that were rolled up live for another funnel or version of the project and not for this one."""
+    """Minutes of [from_minute, to_minute) that hold events, or were rolled up live for another definition, and were not for this one.
+
+    Looks for events only in the hours of which not every minute was rolled up: few in a shop that is watched.
+    """
     rows = client.query(
-        """
-        SELECT DISTINCT minute FROM rollup_minutes
-        WHERE project_id = {project:UInt32} AND run_id = '' AND minute >= {from:UInt32} AND minute < {to:UInt32} AND minute NOT IN (
+        f"""
+        WITH done AS (
             SELECT minute FROM rollup_minutes
-            WHERE project_id = {project:UInt32} AND funnel_id = {funnel:UInt32} AND funnel_version = {funnel_version:UInt32} AND run_id = ''
-              AND minute >= {from:UInt32} AND minute < {to:UInt32})
+            WHERE project_id = {{project:UInt32}} AND funnel_id = {{funnel:UInt32}} AND funnel_version = {{funnel_version:UInt32}}
+              AND {_LIVE_MINUTES}),
+            whole AS (SELECT intDiv(minute, 60) AS hour FROM done GROUP BY hour HAVING uniqExact(minute) = 60)
+        SELECT DISTINCT minute FROM (
+            SELECT minute FROM rollup_minutes WHERE project_id = {{project:UInt32}} AND {_LIVE_MINUTES}
+            UNION ALL
+            SELECT toUInt32(intDiv(toUnixTimestamp64Milli(ts), 60000)) AS minute FROM events
+            WHERE project_id = {{project:UInt32}} AND toStartOfHour(ts) IN (
+                SELECT toDateTime(hour * 3600, 'UTC') FROM (
+                    SELECT arrayJoin(range(intDiv({{from:UInt32}}, 60), intDiv({{to:UInt32}} + 59, 60))) AS hour
+                ) WHERE hour NOT IN whole
+            )
+        ) WHERE minute >= {{from:UInt32}} AND minute < {{to:UInt32}} AND minute NOT IN done
         ORDER BY minute
         """,
         parameters(Scope(funnel, "", from_minute, to_minute)),
     )
     return [int(minute) for minute in rows.columns[0]]
+
+
+_LIVE_MINUTES = "run_id = '' AND minute >= {from:UInt32} AND minute < {to:UInt32}"
 
 
 def _conversions(

@@ -9,7 +9,7 @@ from django.http import QueryDict
 from funnelwatch.core import clock
 from funnelwatch.core.cohort import Cohort
 from funnelwatch.core.vocabulary import DIMENSIONS
-from funnelwatch.pipeline.funnels import UNSEEN_DAYS, watched_funnels
+from funnelwatch.pipeline.funnels import UNSEEN_DAYS, counted, watched_funnels
 from funnelwatch.projects.models import Project
 from funnelwatch.store.client import Client
 from funnelwatch.store.queries import funnels
@@ -70,24 +70,26 @@ def context(project: Project, filters: Filters) -> dict[str, Any]:
 
 def _report(client: Client, project: Project, filters: Filters) -> dict[str, Any]:
     now = clock.now_ms()
-    watched = watched_funnels(client, project, now - UNSEEN_DAYS * 86_400_000, now)
+    _, minutes, bucket = PERIODS[filters.period]
+    watched = watched_funnels(client, project, now - max(UNSEEN_DAYS * 1_440, minutes) * 60_000, now)
     names = [each.whole.name for each in watched]
     chosen = next((each for each in watched if each.whole.name == filters.funnel), watched[0] if watched else None)
     if chosen is None:
         return {"funnels": []}
-    _, minutes, bucket = PERIODS[filters.period]
     minute = clock.to_minute(clock.now())
-    span = Span(chosen.collected, minute - minutes, minute, minute)
+    funnel = counted(client, project, chosen.whole, minute - minutes, minute) or chosen.collected
+    span = Span(funnel, minute - minutes, minute, minute)
     # A week before, as it was known this long after: late conversions are missing from both alike.
-    before = Span(chosen.collected, span.from_minute - WEEK, span.to_minute - WEEK, span.as_of_minute - WEEK)
+    before = Span(funnel, span.from_minute - WEEK, span.to_minute - WEEK, span.as_of_minute - WEEK)
     now_report, then_report = funnels.report(client, span, (filters.by,)), funnels.report(client, before, (filters.by,))
     steps = _steps(now_report["steps"], then_report["steps"])
-    pair = next((i for i, step in enumerate(chosen.collected.steps[1:]) if step.name == filters.step), _weakest(steps))
-    compared = bool(then_report["steps"][0]["entered"])
+    pair = next((i for i, step in enumerate(funnel.steps[1:]) if step.name == filters.step), _weakest(steps))
+    compared = bool(then_report["steps"][0]["entered"] and not then_report["minutes_missing"])
     return {
         "funnels": names,
         "name": chosen.whole.name,
-        "missing": [words.step(step.name) for step in chosen.whole.steps if step not in chosen.collected.steps],
+        "missing": [words.step(step.name) for step in chosen.whole.steps if step not in funnel.steps],
+        "being_counted": bool(now_report["minutes_missing"]),
         "compared": compared,
         "first": steps[0],
         "last": steps[-1],
