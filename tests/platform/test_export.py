@@ -108,6 +108,21 @@ def test_an_erased_day_leaves_the_export_too(shop: Project, tmp_path: Path, caps
     assert {row["date"] for row in rows(tmp_path, "events")} == {"2026-11-19", "2026-11-20"}
 
 
+def test_days_that_lost_a_part_to_an_erasure_are_as_in_the_store_in_every_table(shop: Project, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    export(shop, tmp_path, capsys)
+    call_command("erase", project=shop.name, json=True, **{"from": "2026-11-19T05:00:00Z", "to": "2026-11-21T05:00:00Z"})
+    capsys.readouterr()
+    result = export(shop, tmp_path, capsys)
+    assert {table: counts["removed"] for table, counts in result["tables"].items()} == {"events": 1, "funnel_minute": 1, "event_minute": 1}
+    kept = {(19, hour) for hour in range(5)} | {(21, hour) for hour in range(5, 10)}
+    assert sorted((row["ts"].day, row["ts"].hour) for row in rows(tmp_path, "events") if row["name"] == "view_item") == sorted(kept)
+    arrivals = [row for row in rows(tmp_path, "funnel_minute") if row["dims"] == ""]
+    assert {(row["at"].day, row["at"].hour) for row in arrivals} == kept
+    assert sum(row["entered"] for row in arrivals) == 15
+    bought = [row for row in rows(tmp_path, "event_minute") if row["dims"] == ""]
+    assert sorted((row["at"].day, row["at"].hour) for row in bought) == [(19, 1), (19, 3), (21, 5), (21, 7), (21, 9)]
+
+
 def test_only_the_days_asked_for_are_written(unrolled: Project, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     result = export(unrolled, tmp_path, capsys, **{"from": "2026-11-20T10:00:00Z", "to": "2026-11-20T11:00:00Z"})
     assert (result["first"], result["last"]) == ("2026-11-20", "2026-11-20")

@@ -98,6 +98,40 @@ def test_a_time_range_goes_and_sessions_it_cut_off_are_told_anew(store: Client, 
     assert arrivals == {(2 * n + step - 1, step): 1 for n in range(10) if 2 * n >= cut for step in (1, 2, 3)}
 
 
+def test_erased_minutes_are_as_if_never_counted_until_something_late_happens_in_them(store: Client, funnel: FunnelDef) -> None:
+    cut = 5
+    receipt = erase.time_range(store, funnel.project_id, START, START + cut * 60_000, reach_minutes(funnel))
+    roll_up_again(store, funnel, receipt)
+    counted = "SELECT minute - {start:UInt32} FROM rollup_minutes FINAL WHERE project_id = {p:UInt32} ORDER BY minute"
+    params = {"p": funnel.project_id, "start": MINUTE}
+    assert store.query(counted, params).columns[0][0] == cut
+    assert sum(erase.time_range(store, funnel.project_id, START, START + cut * 60_000, 0, dry_run=True).rows.values()) == 0
+    events.insert(store, a_session(funnel.project_id, "late", 1), f"late-{funnel.project_id}")
+    roll_up(store, funnel, "", MINUTE + 1, MINUTE + 4)
+    assert {minute: step for (minute, step), count in entered(store, funnel).items() if minute < cut} == {1: 1, 2: 2, 3: 3}
+
+
+def test_a_minute_partly_erased_keeps_what_lies_outside(store: Client, funnel: FunnelDef) -> None:
+    """The visits begin every two minutes, on the minute: half a minute later each has one arrival to keep and none to lose."""
+    before = entered(store, funnel)
+    receipt = erase.time_range(store, funnel.project_id, START + 4 * 60_000 + 30_000, START + 4 * 60_000 + 45_000, reach_minutes(funnel))
+    assert receipt.minutes[0] == MINUTE + 4
+    roll_up_again(store, funnel, receipt)
+    assert entered(store, funnel) == before
+    assert sum(erase.time_range(store, funnel.project_id, START + 4 * 60_000 + 30_000, START + 4 * 60_000 + 45_000, 0, dry_run=True).rows.values()) == 0
+
+
+def test_the_choice_of_what_a_day_is_cut_by_goes_with_the_whole_day_only(store: Client, project_id: int) -> None:
+    day = MINUTE // 1_440
+    days = [(day + n) * 1_440 for n in range(4)]
+    store.insert("cohort_values", {
+        "project_id": [project_id] * 4, "funnel_id": [1] * 4, "run_id": [""] * 4, "from_minute": days, "dims": [""] * 4, "value": [""] * 4, "sessions": [0] * 4,
+    })  # fmt: skip
+    erase.time_range(store, project_id, days[0] * 60_000 + 1, days[3] * 60_000 - 1, 0)
+    left = store.query("SELECT from_minute FROM cohort_values WHERE project_id = {p:UInt32} ORDER BY from_minute", {"p": project_id})
+    assert list(left.columns[0]) == [days[0], days[2], days[3]]
+
+
 def test_an_empty_id_erases_nobody(store: Client, funnel: FunnelDef) -> None:
     with pytest.raises(ValueError, match="nobody"):
         erase.person(store, funnel.project_id, [""])

@@ -52,25 +52,34 @@ def time_range(
 ) -> Receipt:
     """Erase all that happened with `from_ms <= ts < to_ms` (epoch milliseconds): events, and the roll-ups of every minute touched.
 
-    To be rolled up again are a first minute only partly covered and, for sessions cut off, the `reach_minutes` (the longest
-    `session_sql.reach_minutes` of the project's funnels) from the end on. Raises ValueError, StoreError, StoreUnavailable.
+    To be rolled up again are minutes only partly covered and, for sessions cut off, the `reach_minutes` (the longest
+    `session_sql.reach_minutes` of the project's funnels) from the end on. A day wholly covered also loses the choice of what it was cut
+    by; a day of which a part stays needs it. Raises ValueError, StoreError, StoreUnavailable; calling again completes the work.
     """
     if from_ms >= to_ms:
         raise ValueError("the range ends before it begins")
     first, last = from_ms // 60_000, (to_ms - 1) // 60_000
-    params = {"project": project_id, "from": from_ms, "to": to_ms, "first": first, "last": last}
+    whole_first, whole_end = -(-from_ms // 60_000), to_ms // 60_000
+    partly = sorted({*range(first, whole_first), *range(whole_end, last + 1)})
+    params: dict[str, object] = {
+        "project": project_id, "from": from_ms, "to": to_ms, "first": whole_first, "end": whole_end, "partly": partly,
+    }  # fmt: skip
     between = """project_id = {project:UInt32}
         AND ts >= fromUnixTimestamp64Milli({from:Int64}, 'UTC') AND ts < fromUnixTimestamp64Milli({to:Int64}, 'UTC')"""
-    rolled = "project_id = {project:UInt32} AND minute BETWEEN {first:UInt32} AND {last:UInt32}"
+    rolled = "project_id = {project:UInt32} AND minute >= {first:UInt32} AND minute < {end:UInt32}"
     conditions = {
         "ingest_recent": f"project_id = {{project:UInt32}} AND message_id IN (SELECT message_id FROM events WHERE {between})",
-        **dict.fromkeys(_ROLLUPS, rolled),
+        # in rollup_minutes a minute partly covered stays: by it is known for which funnels it is to be rolled up again
+        **dict.fromkeys((*_ROLLUPS, "rollup_minutes"), rolled),
+        "cohort_values": "project_id = {project:UInt32} AND from_minute >= {first:UInt32} AND from_minute + 1440 <= {end:UInt32}",
         "visitors": between.replace("ts", "first_ts"),
         "events": between,
     }
-    again = (*range(first, first + bool(from_ms % 60_000)), *range(max(last, first + 1), last + 1 + reach_minutes))
+    again = tuple(sorted({*partly, *range(whole_end, last + 1 + reach_minutes)}))
     receipt = _erase(client, conditions, params, again, dry_run)
     if not dry_run:
+        for table in _ROLLUPS if partly else ():
+            client.command(f"ALTER TABLE {table} DELETE WHERE project_id = {{project:UInt32}} AND minute IN {{partly:Array(UInt32)}} SETTINGS mutations_sync = 1", params)
         client.command(_SEEN_ELSEWHERE, params)
     return receipt
 
