@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -35,6 +36,7 @@ class AlwaysOver(RateLimit):
 class Outcome:
     """What became of a case."""
 
+    began: datetime  # the whole second before any client was started
     rows: list[dict[str, Any]]
     given_up: set[str]
     deliveries: list[Delivery]
@@ -53,6 +55,7 @@ def outcomes(store: Client, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     keys = {case: f"wk_{number}" for number, case in enumerate(cases)}
     if any(needs_packages(case) for case in cases):
         install()
+    began = datetime.now(UTC).replace(microsecond=0)
     with ExitStack() as stack:
         node, busy = (Node(folder / name, store, FIRST_PROJECT) for name in ("spool", "busy"))
         for one in (node, busy):
@@ -72,6 +75,11 @@ def outcomes(store: Client, tmp_path_factory: pytest.TempPathFactory) -> Iterato
         node.stored()  # waits for the drain
         stored = store.query("SELECT * FROM events WHERE project_id >= {first:UInt32}", {"first": FIRST_PROJECT}).dicts()
         yield {
-            case: Outcome([row for row in stored if row["project_id"] == FIRST_PROJECT + number], given_up[case], proxies[case].deliveries)
+            case: Outcome(
+                began,
+                [row for row in stored if row["project_id"] == FIRST_PROJECT + number],
+                given_up[case],
+                proxies[case].deliveries,
+            )
             for number, case in enumerate(cases)
         }

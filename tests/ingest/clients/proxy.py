@@ -53,7 +53,7 @@ class Proxy:
         self.stopping = threading.Event()
         self.busy = busy_node.removeprefix("http://")
         self.node = node.removeprefix("http://")
-        self._fault = fault
+        self.fault = fault
         self._spoiled: Counter[str] = Counter()
         self._lock = threading.Lock()
         self._server = _Server(("127.0.0.1", 0), _handler_for(self))
@@ -70,7 +70,7 @@ class Proxy:
         """Note a delivery; the names of its events and what to do to it."""
         names = _names(body)
         with self._lock:
-            fault = self._fault if any(self._spoiled[name] < self._fault.times for name in names) else Fault()
+            fault = self.fault if any(self._spoiled[name] < self.fault.times for name in names) else Fault()
             self._spoiled.update(names)
             self.deliveries.append(Delivery(time.monotonic(), path, headers, names, bool(fault)))
         return names, fault
@@ -146,6 +146,7 @@ def _handler_for(proxy: Proxy) -> type[BaseHTTPRequestHandler]:
 
 
 def _names(body: bytes) -> tuple[str, ...]:
-    """What a body's events are called: `event` of a track call, else the call."""
+    """What a body's events are called: `event` of a track call, `name` in GA4's and Shopify's own formats, else the call."""
     document: dict[str, Any] = json.loads(gzip.decompress(body) if body[:2] == b"\x1f\x8b" else body)
-    return tuple(message.get("event") or message["type"] for message in document.get("batch", [document]))
+    messages = document.get("batch") or document.get("events") or [document]
+    return tuple(message.get("event") or message.get("name") or message["type"] for message in messages)

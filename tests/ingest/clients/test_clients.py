@@ -1,6 +1,5 @@
 """Segment's and RudderStack's real clients against ingest, each through every fault it can meet. README.md has what they do."""
 
-from datetime import timedelta
 from decimal import Decimal
 
 import pytest
@@ -54,4 +53,5 @@ def test_an_order_arrives_whole(case: Case, outcomes: dict[Case, Outcome]) -> No
     assert order["visitor_id"]
     assert order["user_id"]
     assert (order["app_version"], order["time_mark"]) == ("", "")
-    assert abs(order["received_at"] - order["ts"]) < timedelta(seconds=10)
+    # Not by how long it took: a busy machine may take its time.
+    assert outcome_of(case, outcomes).began <= order["ts"] <= order["received_at"]
