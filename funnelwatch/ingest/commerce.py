@@ -1,11 +1,12 @@
 """Money, order, cart lines and the other properties that have a column of their own."""
 
+from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
 
 from funnelwatch.core.vocabulary import CANONICAL_EVENTS
 from funnelwatch.ingest import vocabulary
-from funnelwatch.ingest.privacy import scrub
+from funnelwatch.ingest.privacy import scrub, scrub_value
 
 _CANONICAL = frozenset(CANONICAL_EVENTS)
 _MOST_TEXT = 200
@@ -45,7 +46,7 @@ def text(value: Any) -> str:
     """Short text of a scalar, scrubbed; empty for anything else."""
     if value.__class__ is str:
         return _clean(value[:_MOST_TEXT])
-    return "" if value is None or isinstance(value, dict | list) else str(value)[:_MOST_TEXT]
+    return "" if value is None or isinstance(value, dict | list) else str(scrub_value(value))[:_MOST_TEXT]
 
 
 @lru_cache(maxsize=32_768)
@@ -81,18 +82,18 @@ def _currency(value: Any) -> str:
     return code if len(code) == 3 and code.isascii() and code.isalpha() else ""
 
 
-def _order_id(value: Any) -> str:
-    # Not scrubbed of card numbers: a long order id can look like one, and it is what joins browser and server.
+def _identifier(value: Any) -> str:
+    # Not scrubbed of card numbers: a long order id or SKU can look like one, and it is what joins browser, server and catalogue.
     if value.__class__ is str:
         return value.strip()[:_MOST_TEXT] if "@" not in value else text(value)
-    return str(value) if value.__class__ is int else ""
+    return str(value) if value.__class__ is int or value.__class__ is float else ""
 
 
 def _duration(value: Any) -> float | None:
     return float(value) if value.__class__ in (int, float) and 0 <= value < 1e10 else None
 
 
-_READERS: dict[str, Any] = {"value": amount, "currency": _currency, "order_id": _order_id, "duration_ms": _duration}
+_READERS: dict[str, Any] = {"value": amount, "currency": _currency, "order_id": _identifier, "duration_ms": _duration}
 
 
 def _put_items(draft: Any, properties: dict[str, Any]) -> str:
@@ -112,20 +113,20 @@ def _put_items(draft: Any, properties: dict[str, Any]) -> str:
 def _put_lines(draft: Any, lines: list[dict[str, Any]]) -> None:
     skus, categories, quantities, prices = [], [], [], []
     for line in lines:
-        sku = _first(line, vocabulary.ITEM_SKU)
+        sku = _first(line, vocabulary.ITEM_IDS, _identifier) or _first(line, vocabulary.ITEM_NAMES, text)
         if sku:
             quantity = line.get("quantity", 1)
             skus.append(sku)
-            categories.append(_first(line, vocabulary.ITEM_CATEGORY))
+            categories.append(_first(line, vocabulary.ITEM_CATEGORY, text))
             quantities.append(int(quantity) if quantity.__class__ in (int, float) and 1 <= quantity < 1e9 else 1)
             prices.append(amount(line.get("price")))
     draft.item_sku, draft.item_category, draft.item_quantity, draft.item_price = skus, categories, quantities, prices
 
 
-def _first(line: dict[str, Any], names: tuple[str, ...]) -> str:
+def _first(line: dict[str, Any], names: tuple[str, ...], read: Callable[[Any], str]) -> str:
     for name in names:
         if name in line:
-            found = text(line[name])
+            found = read(line[name])
             if found:
                 return found
     return ""

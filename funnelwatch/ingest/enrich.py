@@ -179,11 +179,10 @@ def pseudonyms(draft: Any, message: Message, arrival: Arrival) -> None:
 
 
 def scrub(draft: Any, message: Message, arrival: Arrival) -> None:
-    """Cards, e-mails and phone numbers leave free text."""
+    """Cards, e-mails and phone numbers leave free text, queries the addresses."""
     if draft.properties != "{}":
-        draft.properties = privacy.scrub(draft.properties)
-    if "@" in draft.name:
-        draft.name = privacy.scrub(draft.name)
+        draft.properties = privacy.scrub_json(draft.properties)
+    draft.name = text(draft.name)
 
 
 #: These read the context only, so their result holds for every message of the request with the same one.

@@ -10,7 +10,7 @@ from funnelwatch.core.events import Drop
 from funnelwatch.ingest.arrival import Arrival
 from funnelwatch.ingest.errors import Refusal
 from funnelwatch.ingest.intake import Notes
-from funnelwatch.ingest.privacy import scrub
+from funnelwatch.ingest.privacy import scrub_json, scrub_value
 
 #: Noting costs three times a plain pass, and ten a second are more than an eye follows. But a developer who clicks through the shop
 #: wants to see every message, and a page sends a dozen at once: what quiet seconds left over may be used in one.
@@ -76,7 +76,9 @@ def row(made: Any, notes: Notes, arrival: Arrival) -> dict[str, Any]:
         "notes": notes,
         "scrubbed": {} if dropped else _shown(made),
     }
-    # The notes tell of steps before the last one, which scrubs.
+    # The notes tell of steps before the last one, which scrubs. Properties are JSON in a text, there an address begins anywhere.
+    for changed in (note["set"] for note in notes if "properties" in note.get("set", ())):
+        changed["properties"] = scrub_json(changed["properties"])
     return _scrubbed(row)
 
 
@@ -94,7 +96,7 @@ def refusal_row(project_id: int, now_ms: int, path: str, refusal: Refusal) -> di
 
 
 def _scrubbed(row: dict[str, Any]) -> dict[str, Any]:
-    return msgspec.json.decode(scrub(msgspec.json.encode(row).decode()))
+    return scrub_value(msgspec.to_builtins(row))
 
 
 def _shown(draft: Any) -> dict[str, Any]:

@@ -49,7 +49,8 @@ PROPERTIES: dict[str, tuple[str, int]] = {
 ITEM_LISTS = ("items", "products", "line_items")
 
 #: Fields of one line, the first present one counts. A name stands in where a line has no id at all.
-ITEM_SKU = ("sku", "product_id", "item_id", "variant_id", "id", "item_name", "name")
+ITEM_IDS = ("sku", "product_id", "item_id", "variant_id", "id")
+ITEM_NAMES = ("item_name", "name")
 ITEM_CATEGORY = ("category", "item_category")
 
 #: A product in flat properties (Segment's `Product Viewed`) is one line when it carries one of these.

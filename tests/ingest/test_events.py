@@ -333,10 +333,60 @@ def test_nothing_personal_reaches_the_stored_line() -> None:
     assert "[email]" in line
 
 
+CARDS = {
+    "Visa": "4111111111111111", "Visa of 19 digits": "4000000000000000006", "Mastercard": "5555555555554444", "Mastercard of 2017": "2223003122003222",
+    "American Express": "378282246310005", "Diners": "30569309025904", "Discover": "6011111111111117", "JCB": "3530111333300000",
+    "Maestro": "6759649826438453", "UnionPay": "6200000000000005",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("card", CARDS.values(), ids=CARDS)
+def test_a_card_leaves_in_whatever_way_it_is_written(card: str) -> None:
+    for written in (card, f"no. {card[:4]}-{card[4:10]}-{card[10:]}" if len(card) < 19 else card, f"paid with {card}.", f"card:{card}, thanks"):
+        found = event(properties={"note": written, written: 1, "deep": [{"n": written}], "sentence": f"{written} 12/27"}, payment=1)
+        assert card[-4:] not in found.properties, written
+        assert "[card]" in found.properties
+    assert event(properties={"payment_method": int(card), "coupon": card}).payment_method == "[card]"
+
+
 def test_numbers_that_only_look_like_cards_stay() -> None:
-    for text in ("4111111111111112", "1700000000000", "order 4501234567890", "12345678901234567890123", "3.14159265358979323846"):
+    for text in ("4111111111111112", "1700000000000", "order 4501234567890", "12345678901234567890123", "3.14159265358979323846", "4111111111111111.50"):
         assert scrub(text) == text
     assert event(event="purchase", properties={"order_id": "4111111111111111"}).order_id == "4111111111111111"
+
+
+def test_ids_of_articles_stay_though_every_tenth_looks_like_a_card() -> None:
+    for variant in ("44012345678901", "39277939294295", "30569309025904", "4111111111111111"):
+        for sent in (variant, int(variant)):
+            line = {"item_id": sent, "price": 5}
+            for found in (event(event="add_to_cart", properties={"items": [line]}), event(event="Product Viewed", properties={"sku": sent})):
+                assert [item.sku for item in found.items] == [variant]
+            assert json.loads(event(properties={"items": [line], "sku": sent}).properties) == {"items": [line], "sku": sent}
+    assert event(properties={"sku": "anna@example.com"}).items[0].sku == "[email]"
+    for text in ("44012345678901", "gid://shopify/ProductVariant/44012345678901"):
+        assert scrub(text) == text
+
+
+def test_a_number_that_is_scrubbed_leaves_json() -> None:
+    found = event(properties={"n": 4111111111111111, "f": 4111111111111111.0, "ok": "yes", "list": [4111111111111111, 5]})
+    assert json.loads(found.properties) == {"n": "[card]", "f": "[card]", "ok": "yes", "list": ["[card]", 5]}
+    assert json.loads(event(properties={"note": "write to\nanna@example.com"}).properties) == {"note": "write to\n[email]"}
+
+
+def test_addresses_in_properties_are_kept_without_their_queries() -> None:
+    sent = {
+        "url": "https://s.example/cart?token=SECRET&a=(b)#SECRET", "search": "?token=SECRET", "path": "/cart?token=SECRET", "referrer": "https://x.example/#t=SECRET",
+        "stack": "at f (https://s.example/a.js?v=SECRET:10:5)\nat https://s.example/b.js?SECRET:1:2", "message": "GET 'https://s.example/x?t=SECRET', failed",
+        "question": "which size? 42", "colour": "#ff0000", "tags": ["a?b"], "images": ["https://s.example/i.png?SECRET"],
+    }  # fmt: skip
+    expected = sent | {
+        "url": "https://s.example/cart", "search": "", "path": "/cart", "referrer": "https://x.example/",
+        "stack": "at f (https://s.example/a.js:10:5)\nat https://s.example/b.js:1:2", "message": "GET 'https://s.example/x', failed",
+        "images": ["https://s.example/i.png"],
+    }  # fmt: skip
+    assert json.loads(event(properties=sent).properties) == expected
+    page = {"page_location": "https://s.example/p?token=SECRET", "page_title": "P"}
+    assert json.loads(event(event="page_view", properties=page).properties) == {"page_location": "https://s.example/p", "page_title": "P"}
 
 
 def test_one_field_of_the_wrong_type_costs_that_field_only() -> None:
@@ -381,6 +431,19 @@ def test_a_client_that_names_itself_as_the_app_says_nothing_of_the_shop_s_releas
 
 
 JSON = st.recursive(st.none() | st.booleans() | st.floats(allow_nan=False) | st.integers() | st.text(), lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner), max_leaves=20)  # fmt: skip
+
+
+CARD = st.sampled_from([*CARDS.values()])
+AROUND = st.text(st.characters(exclude_categories=("Cs", "Nd")))
+WRITTEN = st.tuples(AROUND, CARD, AROUND).map("".join)
+HOLDER = st.one_of(CARD.map(int), CARD.map(float), CARD.map(lambda card: -int(card)), WRITTEN)
+
+
+@given(st.recursive(HOLDER | JSON, lambda inner: st.lists(inner) | st.dictionaries(AROUND | WRITTEN, inner), max_leaves=10))
+def test_properties_are_always_json_and_hold_no_card(value: Any) -> None:
+    stored = event(properties={"p": value}).properties
+    json.loads(stored)
+    assert not any(card in stored for card in CARDS.values())
 
 
 @given(st.dictionaries(st.text(), JSON), st.dictionaries(st.text(), JSON))

@@ -31,3 +31,11 @@ def test_a_clock_set_back_neither_fills_nor_empties_the_budget() -> None:
     assert sampler.grant(1, 90, 0)[0] == 10
     assert sampler.grant(1, 90, 1_000_000)[0] == 0
     assert sampler.grant(1, 90, 1_001_000)[0] == 10
+
+
+def test_what_the_live_view_shows_is_scrubbed_wherever_it_stands(node: Node) -> None:
+    node.batch({"type": "track", "event": "Contact\nanna@example.com", "anonymousId": "v", "properties": {"n": 4111111111111111, "url": "/cart?token=SECRET"}})
+    (row,) = node.live(1)
+    assert row["name"] == "Contact\n[email]"
+    for secret in ("anna", "4111", "SECRET"):
+        assert secret not in str(row)
