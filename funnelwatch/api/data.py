@@ -12,15 +12,14 @@ from rest_framework.views import APIView
 
 from funnelwatch import pipeline
 from funnelwatch.api import scope, serializers
+from funnelwatch.api.asking import COHORT, STEP, cohort, number, pair
 from funnelwatch.api.store import TIMES, client, span, store_or_unavailable, watched
 from funnelwatch.core import clock
-from funnelwatch.core.cohort import Cohort
 from funnelwatch.core.series import SeriesKey
-from funnelwatch.core.vocabulary import DIMENSIONS
 from funnelwatch.incidents.contract import iso
 from funnelwatch.ingest.status import read_poison, read_status
-from funnelwatch.projects import access
 from funnelwatch.pipeline.points import points
+from funnelwatch.projects import access
 from funnelwatch.store.queries import coverage, recent
 
 MOST_MINUTES = 7 * 1440
@@ -36,8 +35,8 @@ class Series(APIView):
     @extend_schema(
         responses={200: OpenApiTypes.OBJECT},
         parameters=[
-            OpenApiParameter("step", str, required=True, description="from->to"),
-            OpenApiParameter("cohort", str, many=True, description="dimension:value, repeated"),
+            STEP,
+            COHORT,
             OpenApiParameter("funnel", str),
             *TIMES,
         ],
@@ -47,10 +46,9 @@ class Series(APIView):
         from_minute, to_minute = _span(request, 180)
         with store_or_unavailable():
             definition = watched(project, request.query_params.get("funnel", "storefront"), from_minute, to_minute)
-        step_from, _, step_to = request.query_params.get("step", "").partition("->")
-        if (step_from, step_to) not in definition.pairs:
-            raise exceptions.ValidationError({"step": [f"One of {', '.join(f'{a}->{b}' for a, b in definition.pairs)}."]})
-        key = SeriesKey("conversion", step_from, step_to, _cohort(request))
+        key = SeriesKey("conversion", *pair(request, definition), cohort(request))
+        if len(key.cohort.entries) > len(key.cohort.dimensions):
+            raise exceptions.ValidationError({"cohort": ["One value of a dimension at a time: what to expect is learned for each by itself."]})
         with store_or_unavailable():
             rows = points(client(), project, definition, key, from_minute, to_minute)
         results = [{"at": iso(clock.from_minute(row.pop("minute"))), **row} for row in rows]
@@ -82,7 +80,7 @@ class Events(APIView):
     )
     def get(self, request: Request) -> Response:
         project = scope.project(request)
-        limit, after = min(_number(request, "limit", 100), 500), _number(request, "after", 0)
+        limit, after = min(number(request, "limit", 100), 500), number(request, "after", 0)
         with store_or_unavailable():
             found = recent.latest(client(), project.pk, limit, after)
         results = [{**row, "at": iso(clock.from_ms(row["at"])), "at_ms": row["at"]} for row in found]
@@ -114,18 +112,3 @@ def _span(request: Request, minutes: int) -> tuple[int, int]:
     if found[1] - found[0] > MOST_MINUTES:
         raise exceptions.ValidationError({"from": ["At most 7 days at a time."]})
     return found
-
-
-def _cohort(request: Request) -> Cohort:
-    pairs = [text.partition(":")[::2] for text in request.query_params.getlist("cohort")]
-    wrong = [name for name, value in pairs if name not in DIMENSIONS or not value]
-    if wrong:
-        raise exceptions.ValidationError({"cohort": [f"Write dimension:value; {wrong[0]!r} is no dimension."]})
-    return Cohort.of(pairs)
-
-
-def _number(request: Request, name: str, default: int) -> int:
-    text = request.query_params.get(name, str(default))
-    if not text.isdigit():
-        raise exceptions.ValidationError({name: ["A whole number."]})
-    return int(text)

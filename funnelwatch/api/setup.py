@@ -14,7 +14,9 @@ from rest_framework.serializers import BaseSerializer
 
 from funnelwatch import pipeline
 from funnelwatch.api import scope, serializers
+from funnelwatch.api.asking import COHORT, cohort, countable
 from funnelwatch.api.base import Scoped
+from funnelwatch.api.questions import Questions
 from funnelwatch.api.store import TIMES, Unavailable, client, collected, span, store_or_unavailable
 from funnelwatch.core import clock
 from funnelwatch.core.vocabulary import DIMENSIONS
@@ -177,7 +179,7 @@ class Connectors(Created):
         return Response(status=status.HTTP_204_NO_CONTENT)
 
 
-class Funnels(Created):
+class Funnels(Questions, Created):
     """Funnel versions. Posting under a name that exists makes its next version and watches that one."""
 
     queryset = Funnel.objects.select_related("project")
@@ -217,15 +219,18 @@ class Funnels(Created):
         with store_or_unavailable():
             return Response(funnels.report(client(), _asked(funnel, from_minute, to_minute), by))
 
-    @extend_schema(responses={200: OpenApiTypes.OBJECT}, parameters=[*TIMES])
+    @extend_schema(responses={200: OpenApiTypes.OBJECT}, parameters=[*TIMES, COHORT])
     @action(detail=True)
     def latency(self, request: Request, pk: str) -> Response:
-        """How long things took in milliseconds, `{steps, endpoints}`: by step and event, and by slow or failed request; the last 24 hours without a time."""
+        """How long things took in milliseconds, `{steps, endpoints}`: by step and event, and by slow or failed request; the last 24 hours without a time.
+
+        `cohort` narrows the steps; requests are everyone's.
+        """
         funnel = self.get_object()
         from_minute, to_minute = span(request, 1440)
-        with store_or_unavailable():
+        with countable():
             asked = _asked(funnel, from_minute, to_minute)
-            return Response({"steps": latency.by_step(client(), asked), "endpoints": latency.by_endpoint(client(), asked)})
+            return Response({"steps": latency.by_step(client(), asked, cohort(request)), "endpoints": latency.by_endpoint(client(), asked)})
 
 
 def _asked(funnel: Funnel, from_minute: int, to_minute: int) -> funnels.Span:

@@ -39,13 +39,16 @@ def client() -> Client:
     return pipeline.runtime().client
 
 
-def span(request: Request, minutes: int) -> tuple[int, int]:
-    """Epoch minutes [from, to) of `?from&to`, the minute `to` lies in with them; the last `minutes` without them. Raises ValidationError."""
-    end, start = _time(request, "to"), _time(request, "from")
+def span(request: Request, minutes: int, prefix: str = "") -> tuple[int, int]:
+    """Epoch minutes [from, to) of `?from&to`, the minute `to` lies in with them; the last `minutes` without them. Raises ValidationError.
+
+    `prefix` stands before both names.
+    """
+    end, start = _time(request, f"{prefix}to"), _time(request, f"{prefix}from")
     to_minute = -(-clock.to_ms(end or clock.now()) // 60_000)
     from_minute = clock.to_minute(start) if start else to_minute - minutes
     if from_minute >= to_minute:
-        raise exceptions.ValidationError({"from": ["This lies after the end."]})
+        raise exceptions.ValidationError({f"{prefix}from": ["This lies after the end."]})
     return from_minute, to_minute
 
 
@@ -75,4 +78,6 @@ def _time(request: Request, name: str) -> datetime | None:
         moment = None
     if moment is None or moment.tzinfo is None:
         raise exceptions.ValidationError({name: ["An ISO 8601 time with its zone, like 2026-11-21T14:25:00Z."]})
+    if moment.timestamp() < 0:
+        raise exceptions.ValidationError({name: ["Nothing was measured before 1970."]})
     return moment
