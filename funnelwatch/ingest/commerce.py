@@ -6,13 +6,12 @@ from typing import Any
 
 from funnelwatch.core.vocabulary import CANONICAL_EVENTS
 from funnelwatch.ingest import vocabulary
+from funnelwatch.ingest.amounts import amount
 from funnelwatch.ingest.privacy import scrub, scrub_value
 
 _CANONICAL = frozenset(CANONICAL_EVENTS)
 _MOST_TEXT = 200
 _MOST_ITEMS = 500
-_MOST_NUMBER = 40  # characters of a number written as text
-_MOST_AMOUNT = 1e12  # more than any order; keeps hostile exponents out of decimals
 
 
 def read_properties(draft: Any, properties: dict[str, Any]) -> dict[str, Any]:
@@ -53,28 +52,6 @@ def text(value: Any) -> str:
 def _clean(value: str) -> str:
     # Cached: SKUs, categories, campaigns and versions are few and come with every event.
     return scrub(value.strip())
-
-
-def amount(value: Any) -> str | None:
-    """Decimal text of an amount, as sent; None when it is none."""
-    kind = value.__class__
-    if kind is str:
-        value = value[:_MOST_NUMBER]
-    return _amount(value) if kind is float or kind is int or kind is str else None
-
-
-@lru_cache(maxsize=32_768, typed=True)
-def _amount(value: float | str) -> str | None:
-    # Cached: a catalogue has few prices.
-    if isinstance(value, str):
-        try:
-            value = float(value.replace(",", "") if value.count(".") == 1 else value)
-        except ValueError:
-            return None
-    if not abs(value) < _MOST_AMOUNT:  # also when it is no number at all
-        return None
-    written = repr(value)
-    return written if "e" not in written else f"{value:.4f}"
 
 
 def _currency(value: Any) -> str:

@@ -106,6 +106,44 @@ def test_money_is_value_else_revenue_else_total_as_sent() -> None:
         assert event(properties={"value": wrong}).value is None
 
 
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [
+        ("1.234,56", "1234.56"), ("12,50", "12.50"), ("1,234", "1234"), ("$12.50", "12.50"), ("1,234.56", "1234.56"), ("1.234.567", "1234567"),
+        ("1.234.567,8", "1234567.8"), ("1,234,567", "1234567"), ("12,34,567.89", "1234567.89"), ("1.234", "1.234"), ("0,500", "0.5"), ("1234,567", "1234.567"),
+        ("1 234,56 €", "1234.56"), ("1\u202f234,56\xa0€", "1234.56"), ("CHF 1'234.50", "1234.5"), ("1’234", "1234"), ("12,50 kr.", "12.5"), ("Rs. 1,234", "1234"),
+        ("US$ 12", "12"), ("-12,50 €", "-12.5"), ("€ -12,50", "-12.5"), ("−$12.50", "-12.5"), ("12,-", "12"), ("12.- CHF", "12"), (".5", "0.5"), ("+5", "5"),
+        ("1E+3", "1000"), (" 7 ", "7"), ("0", "0"),
+        ("1.2.3", None), ("1,23,45", None), ("1.234,567.8", None), ("1,234,56", None), ("12 34", None), ("12 345 67", None), ("50 %", None), ("12 euros", None),
+        ("--5", None), ("-5-", None), ("$", None), ("1_000", None), ("2026-06-01", None), ("0" * 39 + "12", None), ("1.234 - 2.345", None),
+    ],
+)  # fmt: skip
+def test_an_amount_is_read_as_the_shop_s_country_writes_it_or_not_at_all(written: str, meant: str | None) -> None:
+    assert event(properties={"value": written}).value == (None if meant is None else Decimal(meant))
+    (item,) = event(properties={"items": [{"sku": "S", "price": written}]}).items
+    assert item.price == (None if meant is None else Decimal(meant))
+
+
+STYLES = [("", "."), (",", "."), (".", ","), (" ", ","), ("\xa0", ","), ("\u202f", ","), ("'", "."), ("’", ".")]
+
+
+@given(
+    st.integers(-(10**9), 10**9), st.sampled_from([2, 1]), st.sampled_from(STYLES),
+    st.sampled_from(["", "$", "€", "EUR ", "kr ", "US$"]), st.sampled_from(["", " €", "€", " PLN", " Kč"]),
+)  # fmt: skip
+def test_an_amount_with_decimals_is_read_exactly_in_every_style(units: int, decimals: int, style: tuple[str, str], before: str, after: str) -> None:
+    meant = Decimal(units).scaleb(-decimals)
+    written = f"{before}{meant:,.{decimals}f}{after}".translate(str.maketrans({",": style[0], ".": style[1]}))
+    assert event(properties={"value": written}).value == meant
+
+
+@given(st.integers(0, 10**9), st.sampled_from([",", ".", " ", "'"]))
+def test_a_whole_amount_in_groups_of_thousands_is_never_read_a_thousandth(units: int, separator: str) -> None:
+    written = f"{units:,}".replace(",", separator)
+    read = event(properties={"value": written}).value
+    assert read == (Decimal(written) if separator == "." and written.count(".") == 1 else units)
+
+
 def test_segment_order_with_products_fills_order_items_and_methods() -> None:
     found = event(
         event="Order Completed",
