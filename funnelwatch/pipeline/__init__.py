@@ -5,7 +5,7 @@ holds what a process keeps open; `intake` is the way in for files and webhooks.
 """
 
 from funnelwatch.pipeline.erasure import StillBusy, erase_person, erase_range
-from funnelwatch.pipeline.history import replay, watch_past
+from funnelwatch.pipeline.history import replaced, replay, watch_past
 from funnelwatch.pipeline.intake import ImportReport, import_rows, take_messages
 from funnelwatch.pipeline.learning import learn_baselines
 from funnelwatch.pipeline.nodes import carry_out_orders
@@ -35,6 +35,7 @@ __all__ = [
     "learn_baselines",
     "metrics_text",
     "refresh_snapshot",
+    "replaced",
     "replay",
     "runtime",
     "spool_trouble",

@@ -15,7 +15,7 @@ from funnelwatch.core import clock
 from funnelwatch.core.series import SeriesWindow
 from funnelwatch.detect.baseline import Baseline
 from funnelwatch.incidents.contract import to_json
-from funnelwatch.incidents.models import Incident
+from funnelwatch.incidents.models import Delivery, Incident
 from funnelwatch.pipeline import process
 from funnelwatch.pipeline.funnels import Watched, watched_funnels
 from funnelwatch.pipeline.learning import learn, live_funnels, load_bands
@@ -24,7 +24,7 @@ from funnelwatch.pipeline.watch import WINDOW, Watch, tick
 from funnelwatch.projects.models import Project
 from funnelwatch.rollup import forget_run, roll_up
 from funnelwatch.store.client import Client
-from funnelwatch.store.queries import names, rollups, states
+from funnelwatch.store.queries import names, rollups, states, sweep
 
 #: A project has one replay; running it again replaces it.
 RUN_ID = "replay"
@@ -60,6 +60,27 @@ def replay(
         "from": clock.from_minute(begin).isoformat(),
         "to": clock.from_minute(stop).isoformat(),
         "incidents": [to_json(incident) for incident in incidents],
+    }
+
+
+def replaced(project: Project, start: datetime | None, end: datetime | None) -> dict[str, Any]:
+    """`{"project", "from", "to", "replaced"}`: what `replay` of the same times would take out first, as `{incidents, judged, deliveries, table: rows}`.
+
+    `judged` are the incidents people have given a verdict on. Raises NothingToReplay, StoreError.
+    """
+    client = process.runtime().client
+    _, begin, stop = _span(client, project, start, end)
+    incidents = Incident.objects.filter(project=project, run_id=RUN_ID)
+    return {
+        "project": project.name,
+        "from": clock.from_minute(begin).isoformat(),
+        "to": clock.from_minute(stop).isoformat(),
+        "replaced": {
+            "incidents": incidents.count(),
+            "judged": incidents.exclude(feedback=None).distinct().count(),
+            "deliveries": Delivery.objects.filter(incident__in=incidents).count(),
+            **sweep.rows_of_run(client, project.pk, RUN_ID),
+        },
     }
 
 

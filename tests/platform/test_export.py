@@ -54,8 +54,8 @@ def roll(shop: Project, first: int, end: int) -> None:
     roll_up(pipeline.runtime().client, funnel, "", FIRST // 60_000 + first * 1_440, FIRST // 60_000 + end * 1_440)
 
 
-def export(shop: Project, folder: Path, capsys: pytest.CaptureFixture[str], **times: str) -> dict[str, Any]:
-    call_command("export", str(folder), project=shop.name, json=True, **times)
+def export(shop: Project, folder: Path, capsys: pytest.CaptureFixture[str], **options: Any) -> dict[str, Any]:
+    call_command("export", str(folder), project=shop.name, json=True, **options)
     return json.loads(capsys.readouterr().out)
 
 
@@ -121,6 +121,23 @@ def test_days_that_lost_a_part_to_an_erasure_are_as_in_the_store_in_every_table(
     assert sum(row["entered"] for row in arrivals) == 15
     bought = [row for row in rows(tmp_path, "event_minute") if row["dims"] == ""]
     assert sorted((row["at"].day, row["at"].hour) for row in bought) == [(19, 1), (19, 3), (21, 5), (21, 7), (21, 9)]
+
+
+def test_a_dry_run_says_which_days_would_be_written_and_removed_and_touches_nothing(shop: Project, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    planned = export(shop, tmp_path / "new", capsys, dry_run=True)
+    assert written(planned) == {"events": 3, "funnel_minute": 3, "event_minute": 3}
+    assert not (tmp_path / "new").exists()
+    export(shop, tmp_path, capsys)
+    call_command("erase", project=shop.name, json=True, **{"from": "2026-11-20T05:00:00Z", "to": "2026-11-22T00:00:00Z"})
+    capsys.readouterr()
+    before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")}
+    planned = export(shop, tmp_path, capsys, dry_run=True)
+    assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")} == before
+    done = export(shop, tmp_path, capsys)
+    changes = {table: (counts["written"], counts["removed"]) for table, counts in planned["tables"].items()}
+    assert changes == {table: (counts["written"], counts["removed"]) for table, counts in done["tables"].items()}
+    assert changes["events"] == (1, 1)
+    assert (planned["dry_run"], done["dry_run"]) == (True, False)
 
 
 def test_only_the_days_asked_for_are_written(unrolled: Project, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

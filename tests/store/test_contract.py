@@ -191,8 +191,10 @@ def write_twice_and_sweep(client: Client) -> Any:
         roll_up(client, FUNNEL, run_id, MINUTE, MINUTE + 10)
     swept = sweep.prune(client, PROJECT, older_than_s=0)
     left = float(rollups.window(client, FUNNEL, run_id, MINUTE + 9, 10).hits.sum())
+    held = sweep.rows_of_run(client, PROJECT, run_id)
     sweep.forget_run(client, PROJECT, run_id)
-    return swept, left, rollups.window(client, FUNNEL, run_id, MINUTE + 9, 10).keys
+    assert sum(sweep.rows_of_run(client, PROJECT, run_id).values()) == 0
+    return swept, left, held, rollups.window(client, FUNNEL, run_id, MINUTE + 9, 10).keys
 
 
 #: Question -> (the functions it calls, how to ask). Answers that are clocks are reduced to their shape.
@@ -218,14 +220,14 @@ QUESTIONS: dict[str, tuple[tuple[Callable[..., Any], ...], Callable[[Client], An
     "time to convert": ((funnels.time_to_convert,), lambda c: funnels.time_to_convert(c, SPAN, "view_item")),
     "movers": ((comparison.movers, funnels.counts_by), lambda c: comparison.movers(c, Span(FUNNEL, MINUTE, MINUTE + 60, MINUTE + 400), LATER, 10)["movers"]),
     "freshness": ((health.freshness,), lambda c: health.freshness(c, PROJECT, START + 7_200_000)["events"]),
-    "disk": ((health.tables, health.columns), lambda c: (len(health.tables(c)) > 0, len(health.columns(c, "events")) > 0)),
+    "disk": ((health.tables, health.columns, health.expiring), lambda c: (len(health.tables(c)) > 0, len(health.columns(c, "events")) > 0, {row["table"] for row in health.expiring(c, 2 * START)} >= {"events", "visitors"})),
     "names": ((names.seen, names.counted, names.span), lambda c: (names.seen(c, PROJECT, START, START + 9_000_000), names.counted(c, PROJECT, START, START + 9_000_000), names.span(c, PROJECT))),
     "pulse": ((pulse.read,), lambda c: pulse.read(c, PROJECT, "EUR", START + 7_200_000, 60)),
     "recent": ((recent.insert, recent.latest), write_and_read_recent),
     "drained": ((drained.save, drained.until, drained.nodes), hear_two_nodes),
     "states": ((states.save, states.newest, states.load, states.forget), write_and_read_states),
     "rollups": ((journey.insert, rollup_writes.insert_arrivals, rollup_writes.insert_events, rollup_writes.insert_endpoints, rollup_writes.commit), write_rollups),
-    "sweep": ((sweep.prune, sweep.forget_run), write_twice_and_sweep),
+    "sweep": ((sweep.prune, sweep.forget_run, sweep.rows_of_run), write_twice_and_sweep),
     "preview": ((journey.arrivals, journey.matched, names.newest, funnels.steps_of), lambda c: preview(c, FUNNEL, START + 9_000_000)),
     "size": ((journey.size,), lambda c: journey.size(c, Scope(FUNNEL, "", MINUTE, MINUTE + 120))),
     "export": ((export.days, export.write), write_and_read_parquet),

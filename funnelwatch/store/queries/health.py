@@ -44,6 +44,19 @@ def tables(client: Client) -> list[dict[str, Any]]:
     ).dicts()
 
 
+def expiring(client: Client, until_ms: int) -> list[dict[str, Any]]:
+    """`{table, partitions, rows}` that go by their shops' retention until then (epoch ms), the live view's sample apart, the most first."""
+    return client.query(
+        """
+        SELECT table, toInt64(uniqExact(partition_id)) AS partitions, toInt64(sum(rows)) AS rows FROM system.parts
+        WHERE active AND database = currentDatabase() AND table != 'ingest_recent'
+          AND delete_ttl_info_max > toDateTime(0) AND delete_ttl_info_max <= toDateTime(intDiv({until:Int64}, 1000))
+        GROUP BY table ORDER BY rows DESC, table
+        """,
+        {"until": until_ms},
+    ).dicts()
+
+
 def columns(client: Client, table: str) -> list[dict[str, Any]]:
     """`{column, bytes, raw_bytes}` of a table: compressed on disk and before, largest first."""
     return client.query(

@@ -11,6 +11,7 @@ from funnelwatch.store.queries.rollup_writes import version_of
 
 #: `journey` last: what follows from it goes first, so after a crash its rows still show what there is to sweep.
 _TABLES = ("endpoint_minute", "event_minute", "funnel_minute", "journey")
+_OF_RUN = ("rollup_minutes", "cohort_values", *_TABLES)
 #: Minutes a statement: their versions travel in its parameters.
 _MINUTES = 5_000
 
@@ -47,11 +48,20 @@ def forget_run(client: Client, project_id: int, run_id: str) -> None:
     """Drop a replay's roll-ups, before it is made again. Raises ValueError for the live ones (""), StoreError, StoreUnavailable."""
     if not run_id:
         raise ValueError("the live roll-ups are no run to forget")
-    for table in ("rollup_minutes", "cohort_values", *_TABLES):
+    for table in _OF_RUN:
         client.command(
             f"DELETE FROM {table} WHERE project_id = {{project:UInt32}} AND run_id = {{run:String}}",
             {"project": project_id, "run": run_id},
         )
+
+
+def rows_of_run(client: Client, project_id: int, run_id: str) -> dict[str, int]:
+    """Table -> rows a replay left, that making it again replaces. Raises StoreError, StoreUnavailable."""
+    params = {"project": project_id, "run": run_id}
+    return {
+        table: int(client.query(f"SELECT count() FROM {table} WHERE project_id = {{project:UInt32}} AND run_id = {{run:String}}", params).scalar())
+        for table in ("detector_states", *_OF_RUN)
+    }
 
 
 def _sweep(client: Client, project_id: int, key: tuple[int, int, str], kept: list[tuple[int, int]]) -> None:

@@ -8,6 +8,7 @@
 import json
 import os
 import shutil
+from collections import Counter
 from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
@@ -52,19 +53,27 @@ class Manifest:
 
 
 def run(options: dict[str, Any], progress: Progress) -> dict[str, Any]:
-    """`{project, dir, from, to}` to `{project, dir, tables: {name: {days, written, removed, bytes}}, first, last}`. Raises Error."""
+    """`{project, dir, from, to, dry_run}` to `{project, dir, dry_run, tables: {name: {days, written, removed, bytes}}, first, last}`.
+
+    On a dry run `written` and `removed` are what would be, the rest what lies there now. Raises Error.
+    """
     project, folder = project_named(options["project"]), Path(options["dir"])
     client = pipeline.runtime().client
     first, end = _span(client, project, options)
     try:
-        folder.mkdir(parents=True, exist_ok=True)
         manifest = Manifest.of(folder, project)
         found = {table: export.days(client, project.pk, table, first, end) for table in export.TABLES}
         changed = [(table, day) for table, days in found.items() for day in days if manifest.tables[table].get(_date(day.day), {}).get("mark") != day.mark]
         if not any(found.values()) and not any(manifest.tables.values()):
             raise Error(f"{project.name} has no events there: send or import some, or choose another --from and --to")
         whole = not (options["from"] or options["to"])
-        gone = _remove(folder, manifest, found, None if whole else (_date(first // DAY_MS), _date(end // DAY_MS)))
+        gone = _gone(manifest, found, None if whole else (_date(first // DAY_MS), _date(end // DAY_MS)))
+        if options["dry_run"]:
+            return _result(project, folder, manifest, changed, gone, True)
+        folder.mkdir(parents=True, exist_ok=True)
+        for table, name in gone:
+            shutil.rmtree(folder / table / f"date={name}")
+            del manifest.tables[table][name]
         for number, (table, day) in enumerate(changed):
             progress("exporting", number, len(changed), sum(each.rows for _, each in changed[:number]), "rows")
             manifest.tables[table][_date(day.day)] = _write(client, project, folder / table, table, day)
@@ -73,7 +82,7 @@ def run(options: dict[str, Any], progress: Progress) -> dict[str, Any]:
         _replace(folder / "funnels.json", json.dumps(_funnels(client, project, first, end), indent=1))
     except OSError as error:
         raise Error(f"cannot write to {folder}: {error.strerror or error}") from error
-    return _result(project, folder, manifest, [table for table, _ in changed], gone)
+    return _result(project, folder, manifest, changed, gone, False)
 
 
 def _span(client: Client, project: Project, options: dict[str, Any]) -> tuple[int, int]:
@@ -105,17 +114,14 @@ def _write(client: Client, project: Project, folder: Path, table: str, day: Day)
     return {"mark": day.mark, "rows": day.rows, "files": len(written), "bytes": sum(path.stat().st_size for path in written)}
 
 
-def _remove(folder: Path, manifest: Manifest, found: dict[str, list[Day]], within: tuple[str, str] | None) -> list[str]:
-    """Drop the days (all, or from a date up to another) that hold nothing any more, erased or expired; the tables they were of."""
-    gone = []
-    for table, days in found.items():
-        held = {_date(day.day) for day in days}
-        for name in sorted(manifest.tables[table].keys() - held):
-            if within is None or within[0] <= name < within[1]:
-                shutil.rmtree(folder / table / f"date={name}")
-                del manifest.tables[table][name]
-                gone.append(table)
-    return gone
+def _gone(manifest: Manifest, found: dict[str, list[Day]], within: tuple[str, str] | None) -> list[tuple[str, str]]:
+    """Tables and dates (all, or from a date up to another) that hold nothing any more, erased or expired."""
+    return [
+        (table, name)
+        for table, days in found.items()
+        for name in sorted(manifest.tables[table].keys() - {_date(day.day) for day in days})
+        if within is None or within[0] <= name < within[1]
+    ]
 
 
 def _funnels(client: Client, project: Project, first: int, end: int) -> list[dict[str, Any]]:
@@ -126,13 +132,17 @@ def _funnels(client: Client, project: Project, first: int, end: int) -> list[dic
     ]  # fmt: skip
 
 
-def _result(project: Project, folder: Path, manifest: Manifest, written: list[str], gone: list[str]) -> dict[str, Any]:
+def _result(
+    project: Project, folder: Path, manifest: Manifest, changed: list[tuple[str, Day]], gone: list[tuple[str, str]], dry_run: bool
+) -> dict[str, Any]:
+    written, removed = Counter(table for table, _ in changed), Counter(table for table, _ in gone)
     dates = sorted(name for days in manifest.tables.values() for name in days)
     return {
         "project": project.name,
         "dir": str(folder),
+        "dry_run": dry_run,
         "tables": {
-            table: {"days": len(days), "written": written.count(table), "removed": gone.count(table),
+            table: {"days": len(days), "written": written[table], "removed": removed[table],
                     "bytes": sum(day["bytes"] for day in days.values())}
             for table, days in manifest.tables.items()
         },

@@ -14,6 +14,7 @@ from funnelwatch.ingest import geo
 from funnelwatch.projects.models import Channel
 from funnelwatch.web.errors import Error
 from funnelwatch.web.jobs.carry import carry_out
+from funnelwatch.web.jobs.engine import EXPIRY_DAYS
 from funnelwatch.web.management.base import Command as Base
 from funnelwatch.web.preparation import prepare_database
 from funnelwatch.web.progress import Progress
@@ -85,6 +86,10 @@ def _engine(progress: Progress) -> Iterator[Check]:
         "clock", abs(ahead) < MAX_CLOCK_SECONDS, f"this machine and the engine differ by {abs(ahead):.1f} s",
         "set both clocks by NTP: events are judged by the minute",
     )  # fmt: skip
+    gone = ", ".join(
+        f"{each['rows']:,} {each['table']} in {each['partitions']} partition{'s' * (each['partitions'] != 1)}" for each in answer["expiring"]
+    )
+    yield Check("retention", True, f"{gone or 'nothing'} will go by age within {EXPIRY_DAYS} days")
 
 
 def _broker() -> Check:
