@@ -44,18 +44,26 @@ def deployment(data: Path, clickhouse_url: str, **extra: str) -> Iterator[Deploy
         }
         migrate = subprocess.run([_program("funnelwatch"), "init", "--project", "shop"], env=os.environ | environment)
         assert migrate.returncode == 0
-        port = free_port()
         celery = [_program("celery"), "-A", "funnelwatch"]
-        web = ["--no-access-log", "--http", "funnelwatch.web.connection:Connection", "--no-proxy-headers"]
         for name, command in {
-            "web": [_program("uvicorn"), "funnelwatch.asgi:application", "--port", str(port), *web],
             "worker": [*celery, "worker", "--loglevel", "INFO", "--concurrency", "1"],
             "beat": [*celery, "beat", "--loglevel", "INFO", "--pidfile="],
         }.items():
             stack.enter_context(_process(command, environment, data / f"{name}.log"))
-        running = Deployment(environment, f"http://127.0.0.1:{port}", data)
-        wait_until(lambda: _answers(running.url), START_SECONDS, lambda: running.log("web"))
-        yield running
+        yield Deployment(environment, stack.enter_context(web_process(environment, data)), data)
+
+
+@contextmanager
+def web_process(environment: Mapping[str, str], data: Path) -> Iterator[str]:
+    """A web process that keeps its spool in `data`, answering at the URL yielded; it writes `data/web.log`."""
+    port = free_port()
+    options = ["--no-access-log", "--http", "funnelwatch.web.connection:Connection", "--no-proxy-headers"]
+    command = [_program("uvicorn"), "funnelwatch.asgi:application", "--port", str(port), *options]
+    data.mkdir(parents=True, exist_ok=True)
+    with _process(command, {**environment, "FUNNELWATCH_DATA": str(data)}, data / "web.log"):
+        url = f"http://127.0.0.1:{port}"
+        wait_until(lambda: _answers(url), START_SECONDS, (data / "web.log").read_text)
+        yield url
 
 
 @contextmanager

@@ -5,9 +5,11 @@ from pathlib import Path
 
 import httpx
 
+from funnelwatch.core import clock
 from funnelwatch.store.client import StoreError
+from funnelwatch.store.queries import drained
 from funnelwatch.store.server import NativeClient
-from tests.platform.deployment import deployment
+from tests.platform.deployment import deployment, web_process
 from tests.platform.processes import result, wait_until
 from tests.platform.services import clickhouse, free_port
 
@@ -34,6 +36,37 @@ def test_events_sent_while_clickhouse_is_down_are_stored_when_it_comes_and_the_w
             # More than PostgreSQL has connections to give: none may stay behind.
             asked = [httpx.get(f"{running.url}/api/v1/health/", headers={"Authorization": f"Bearer {token}"}) for _ in range(130)]
             assert {answer.status_code for answer in asked} == {200}, running.log("web")
+
+
+def test_an_erasure_asked_of_one_node_empties_the_spools_of_all(tmp_path: Path) -> None:
+    with (
+        clickhouse(tmp_path / "clickhouse", free_port()) as url,
+        deployment(tmp_path / "one", url) as running,
+        web_process(running.environment, tmp_path / "two") as second,
+    ):
+        made = result("init", "--project", "second", data=tmp_path / "one", **_given(running.environment))
+        spools = [tmp_path / name / "spool" for name in ("one", "two")]
+        for number, node in enumerate((running.url, second)):
+            events = [{"type": "track", "event": "Product Viewed", "messageId": f"{number}-{n}", "anonymousId": ("ann", "ben")[n % 2]} for n in range(6)]
+            wait_until(lambda node=node, events=events: _send(node, made["write_key"], events) == 200, 10)
+        store = NativeClient(url)
+        wait_until(lambda: len(drained.nodes(store, clock.now_ms())) == 2, 20)
+        receipt = httpx.post(
+            f"{running.url}/api/v1/projects/{_project(running.url, made['api_token'])}/erase/", json={"person": "ann"}, timeout=90,
+            headers={"Authorization": f"Bearer {made['api_token']}"},
+        ).json()  # fmt: skip
+        nodes = {(spool / "node").read_text() for spool in spools}
+        assert (receipt["nodes"], receipt["open"], receipt["left"]) == (dict.fromkeys(nodes, 3), [], 0), receipt
+        assert receipt["rows"]["events"] == 6
+        ann = receipt["person"].encode()
+        assert not any(ann in path.read_bytes() for spool in spools for path in spool.iterdir())
+        assert _count(store) == 6
+        store.close()
+
+
+def _project(url: str, token: str) -> int:
+    (project,) = httpx.get(f"{url}/api/v1/projects/", headers={"Authorization": f"Bearer {token}"}).json()["results"]
+    return int(project["id"])
 
 
 def _given(environment: Mapping[str, str]) -> dict[str, str]:
