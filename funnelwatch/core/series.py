@@ -5,7 +5,7 @@ S = series, W = minutes of the window (last column the newest closed minute), H 
 
 from collections import deque
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import numpy as np
@@ -72,7 +72,8 @@ class SeriesHistory:
     by THEIR hour. `converted`: (S, H) trials of that hour that converted, by hour of the trial. `delays`: (S, D) counts of
     conversions by whole minutes from step to next step (all zero for metrics without delay). `learn`: (S, H) bool, False where
     the hour lies in a past incident or before collection began and must not be learned from.
-    `late`: (L,) counts of arrivals by minutes between happening and being known (the arrival curve of the project).
+    `late`: (L,) counts of arrivals by minutes between happening and being known (the arrival curve of the project);
+    `late_by`: the same by traffic source.
     """
 
     keys: tuple[SeriesKey, ...]
@@ -83,6 +84,7 @@ class SeriesHistory:
     delays: Floats
     learn: NDArray[np.bool_]
     late: Floats
+    late_by: Mapping[str, Floats] = field(default_factory=dict)
 
     def part(self, rows: Sequence[int]) -> "SeriesHistory":
         """The same hours of some of the series."""

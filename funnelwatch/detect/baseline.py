@@ -36,7 +36,7 @@ class Baseline:
     `rate`: (S, 168) success rate (conversion), errors per trial, or hits a minute (volume), by epoch hour modulo 168.
     `hits_a_day`, `trials_a_day`: (S,) recent means. `usable`: (S,) enough to be judged. `phi`, `hourly`, `daily`: (S,), see dispersion.
     `days`: (S,) days with trials that were learned from.
-    `pmf`: (F, D), `family`: (S,). `arrival`: (L,) see delays.arrival_curve. `fitted_hour`: epoch hour the history ended with.
+    `pmf`: (F, D), `family`: (S,). `arrival`: (A, L), `late`: (S,), see delays.arrival_curves. `fitted_hour`: epoch hour the history ended with.
     """
 
     keys: tuple[SeriesKey, ...]
@@ -52,6 +52,7 @@ class Baseline:
     pmf: Floats
     family: NDArray[np.int64]
     arrival: Floats
+    late: NDArray[np.int64]
 
     def dumps(self) -> bytes:
         """As bytes for the store; rates in half the precision."""
@@ -91,6 +92,7 @@ def fit(history: SeriesHistory) -> Baseline:
     parent = tree.parents(history.keys, history.trials.sum(1))
     group = tree.groups(history.keys)
     pmf, family = delays.families(history.keys, history.delays, parent)
+    arrival, late = delays.arrival_curves(history.keys, history.late, history.late_by)
     depth = np.array([len(key.cohort.entries) for key in history.keys], dtype=np.int64).reshape(len(history.keys))
     age = history.hours[-1] - history.hours if len(history.hours) else history.hours
     weight = np.where(learn, 0.5 ** (age / HALF_LIFE), 0.0)
@@ -120,7 +122,8 @@ def fit(history: SeriesHistory) -> Baseline:
         days=learned / 24,
         pmf=pmf,
         family=family,
-        arrival=delays.arrival_curve(history.late),
+        arrival=arrival,
+        late=late,
     )
 
 

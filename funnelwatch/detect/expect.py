@@ -28,7 +28,7 @@ class Expectation:
     `bounded`: (S, len(WINDOWS)) share by which trials bound the hits of the last w minutes; 0 = Poisson, the rate = binomial. A session
     converts once, so hits of a window vary less than a Poisson count: by the sum of n q^2 over the trials, q the chance that a trial of
     one minute converts within the window. Long windows tend to q = rate, short ones to 0.
-    `completeness`: (K,) share of each minute's events expected to be known by now.
+    `completeness`: (S, K) share of each minute's events expected to be known by now; (1, K) where it is the same for all.
     """
 
     minutes: NDArray[np.int64]
@@ -48,19 +48,22 @@ class Expecter:
     spans: tuple[tuple[int, int, int], ...]  # (family, first row, end row)
     binomial: NDArray[np.bool_]  # (U,)
     volume: NDArray[np.bool_]  # (U,)
-    arrival: Floats
+    arrival: Floats  # (A, L)
+    late: NDArray[np.int64]  # (U,)
 
     def over(self, trials: Floats, hits: Floats, minutes: NDArray[np.int64], now: int, last: int) -> Expectation:
         """Expectation of the last `last` of the given minutes, as known at the end of minute `now`. Counts (U, W)."""
         last = min(last, len(minutes))
         reach = min(len(minutes), last + self.pmf.shape[1] - 1)
         known = completeness(self.arrival, now - minutes[-reach:])
+        if len(known) > 1:
+            known = known[self.late]
         rate = rates_at(self.rate, minutes[-reach:])
         due = self._whole(trials, known) * rate
         expected = np.empty((len(due), last))
         for family, first, end in self.spans:
             expected[first:end] = due[first:end] @ _delay_matrix(self.pmf[family].tobytes(), reach, last)
-        expected *= known[-last:]
+        expected *= known[:, -last:]
         bounded = self._bounded(due[:, -LONGEST - self.pmf.shape[1] :] * rate[:, -LONGEST - self.pmf.shape[1] :], expected)
         return Expectation(
             minutes=minutes[-last:],
@@ -68,14 +71,14 @@ class Expecter:
             expected=expected,
             due_trials=expected / np.maximum(rate[:, -last:], 1e-12),
             bounded=bounded,
-            completeness=known[-last:],
+            completeness=known[:, -last:],
         )
 
     def _whole(self, trials: Floats, known: Floats) -> Floats:
         """Trials of the minutes `known` speaks of, made up for those still on their way; ones where the metric has none."""
         if not self.volume.any():
-            return trials[:, -len(known) :] / np.maximum(known, LEAST_KNOWN)
-        return np.where(self.volume[:, None], 1.0, trials[:, -len(known) :] / np.maximum(known, LEAST_KNOWN))
+            return trials[:, -known.shape[1] :] / np.maximum(known, LEAST_KNOWN)
+        return np.where(self.volume[:, None], 1.0, trials[:, -known.shape[1] :] / np.maximum(known, LEAST_KNOWN))
 
     def _bounded(self, squared: Floats, expected: Floats) -> Floats:
         """See Expectation.bounded. `squared`: trials times rate squared, of as many minutes as can convert in the longest window."""
@@ -94,6 +97,7 @@ class Expecter:
             spans=tuple((family, int(first), int(end)) for family, first, end in bounds if end > first),
             binomial=self.binomial[rows],
             volume=self.volume[rows],
+            late=self.late[rows],
         )
 
 
@@ -113,6 +117,7 @@ def expecter(baseline: Baseline, rows: NDArray[np.int64]) -> tuple[Expecter, NDA
         binomial=binomial,
         volume=np.array([metric == "volume" for metric in metrics], bool),
         arrival=baseline.arrival,
+        late=baseline.late[rows],
     )
     return laid, order
 
@@ -132,8 +137,9 @@ def expect(baseline: Baseline, window: SeriesWindow) -> Expectation:
         full[have[order]] = values
         return full
 
+    known = np.broadcast_to(inner.completeness, inner.expected.shape)
     return Expectation(
-        window.minutes, window.hits, spread(inner.expected), spread(inner.due_trials), spread(inner.bounded), inner.completeness
+        window.minutes, window.hits, spread(inner.expected), spread(inner.due_trials), spread(inner.bounded), spread(known)
     )
 
 

@@ -66,7 +66,7 @@ def judge(
     if state is not None and state.settled >= minute:
         raise ValueError(f"minute {minute} is settled already, the state stands after {state.settled}")
     cast = _cast(state, window, baseline)
-    lag = max(settling_minutes(baseline.arrival), 1)  # the newest minute is always judged provisionally, so it may be judged again
+    lag = max(settling_minutes(baseline.arrival[0]), 1)  # the newest minute is always judged provisionally, so it may be judged again
     known_until = minute if known_until is None else min(known_until, minute)
     until = min(minute - lag, known_until)
     rows, begun = _resume(state, cast, until, len(window.minutes))

@@ -21,7 +21,7 @@ def hide(seen: Expectation, stopped: NDArray[np.bool_], blind: NDArray[np.int64]
 
     `blind`: (U,) last minute before each one's recovery.
     """
-    hidden = ((seen.completeness < TOO_FRESH) | (seen.minutes > known_until))[None, :]
+    hidden = (seen.completeness < TOO_FRESH) | (seen.minutes > known_until)[None, :]
     if blind.max(initial=-1) >= seen.minutes[0]:
         hidden = hidden | (seen.minutes <= blind[:, None])
     if stopped.any():

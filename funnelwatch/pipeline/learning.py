@@ -23,7 +23,7 @@ from funnelwatch.store.queries import rollups, states
 LEARN_DAYS = 28
 #: Cohorts watched, largest first, about 9 series each: what keeps a tick well under a second on two cores.
 MAX_COHORTS = 300
-VERSION = 1
+VERSION = 2
 #: Prophet is slow (a second a series), so it forecasts the whole store only, and a day is half of what it forecasts.
 FORECAST_METRICS = ("conversion", "volume")
 FORECAST_EVERY = timedelta(days=1)

@@ -35,7 +35,7 @@ def points(
     baseline = load_baseline(client, project, funnel, "")
     learned = None
     if baseline is not None:
-        at_from, at_to = (_known(lag or Curve(baseline.arrival), ages) for lag in lags)
+        at_from, at_to = (_known(lag or Curve(baseline.arrival[0]), ages) for lag in lags)
         learned = by_minute(baseline, key, window, at_from, at_to)
     expected, variance = learned or (np.full(len(ages), np.nan),) * 2
     half = Z95 * np.sqrt(variance)

@@ -6,7 +6,7 @@ import pytest
 from funnelwatch.core.cohort import Cohort
 from funnelwatch.core.series import SeriesHistory, SeriesKey
 from funnelwatch.detect.baseline import Baseline, fit
-from funnelwatch.detect.delays import arrival_curve, completeness, settling_minutes
+from funnelwatch.detect.delays import arrival_curve, arrival_curves, completeness, settling_minutes
 from funnelwatch.detect.expect import rates_at
 from funnelwatch.detect.season import WEEK, knots
 from funnelwatch.simulate.counts import StepWorld, delay_pmf, watch
@@ -94,6 +94,16 @@ def test_delays_are_learned_and_shared_by_cohorts_alike() -> None:
     assert np.abs(baseline.pmf[baseline.family[0]] - delay_pmf(4, 60)).max() < 0.01
     watched.counts.delays[1] = np.roll(watched.counts.delays[1], 10)
     assert len(set(fit(watched.history(4 * DAY)).family.tolist())) == 3
+
+
+def test_a_source_has_an_arrival_curve_of_its_own_where_it_differs_beyond_chance() -> None:
+    sources = ("app", "search", "rare", "new")
+    keys = tuple(SeriesKey("volume", "a", "", Cohort.of({"source": source, "os": "iOS"})) for source in sources)
+    keys += (SeriesKey("volume", "a", "", Cohort.of({"os": "iOS"})),)
+    late_by = {"app": np.array([500.0, 0, 500]), "search": np.array([7500.0, 500, 0]), "rare": np.array([3.0, 1, 1])}
+    curves, row = arrival_curves(keys, np.array([8000.0, 500, 500]), late_by)
+    assert row.tolist() == [1, 0, 0, 0, 0]  # the search's lies 5.6 % off, of which 1.8 may be chance
+    assert curves == pytest.approx(np.array([[8 / 9, 8.5 / 9, 1], [0.5, 0.5, 1]]))
 
 
 def test_the_arrival_curve_tells_what_share_of_a_minute_is_known() -> None:

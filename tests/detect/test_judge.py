@@ -1,13 +1,14 @@
 """One call a tick: what it finds, how fast, and what it leaves alone."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from funnelwatch import config
 from funnelwatch.core.cohort import Cohort
-from funnelwatch.core.series import SeriesWindow
+from funnelwatch.core.series import SeriesHistory, SeriesKey, SeriesWindow
 from funnelwatch.core.signals import Anomaly
 from funnelwatch.detect.baseline import fit
 from funnelwatch.detect.run import DetectState, judge
@@ -143,6 +144,41 @@ def test_late_events_are_no_drop() -> None:
             counts[1:, -4:], counts[0, -4:] = leaves, leaves.sum(axis=0)
         state, anomalies = judge(state, baseline, window, minute)
         assert not anomalies
+
+
+def test_a_source_half_of_whose_events_come_ten_minutes_late_has_no_drop_in_its_newest_minutes() -> None:
+    by_source = watch(StepWorld((60.0, 40.0), (0.6, 0.5)), LEARNED + 240, 9)
+    cohorts = [Cohort(), Cohort.of({"source": "search"}), Cohort.of({"source": "app"})]
+    keys = tuple(SeriesKey("conversion", "pay", "purchase", cohort) for cohort in cohorts)
+    keys += tuple(SeriesKey("volume", "pay", "", cohort) for cohort in cohorts)
+    late, of_app = np.zeros(11), np.zeros(11)
+    late[[0, 10]], of_app[[0, 10]] = (80e3, 20e3), (20e3, 20e3)
+    history = _with_volumes(by_source.history(LEARNED), keys, late)
+    own, shared = fit(replace(history, late_by={"app": of_app, "search": late - of_app})), fit(history)
+    rng = np.random.default_rng(0)
+    states: list[DetectState | None] = [None, None]
+    off: list[set[SeriesKey]] = [set(), set()]
+    for minute in range(LEARNED, LEARNED + 240):
+        window = by_source.window(minute)
+        for counts in (window.trials, window.hits):
+            counts[2, -10:] = rng.binomial(counts[2, -10:].astype(int), 0.5)
+            counts[0] = counts[1] + counts[2]
+        trials, hits = np.vstack([window.trials, np.ones(window.trials.shape)]), np.vstack([window.hits, window.trials])
+        for i, baseline in enumerate((own, shared)):
+            states[i], anomalies = judge(states[i], baseline, SeriesWindow(keys, window.minutes, trials, hits), minute)
+            off[i] |= {anomaly.key for anomaly in anomalies}
+    assert off[0] == set()
+    assert keys[5] in off[1], "with everyone's curve the app's volume looks like a drop"
+
+
+def _with_volumes(history: SeriesHistory, keys: tuple[SeriesKey, ...], late: np.ndarray) -> SeriesHistory:  # type: ignore[type-arg]
+    """Arrivals at the first step as volumes below the conversions."""
+    nothing = np.zeros(history.trials.shape)
+    return replace(
+        history, keys=keys, trials=np.vstack([history.trials, nothing + 1]), hits=np.vstack([history.hits, history.trials]),
+        converted=np.vstack([history.converted, nothing]), delays=np.vstack([history.delays, np.zeros(history.delays.shape)]),
+        learn=np.vstack([history.learn, history.learn]), late=late,
+    )  # fmt: skip
 
 
 def test_a_stop_of_the_whole_stream_is_no_drop_of_a_rate() -> None:

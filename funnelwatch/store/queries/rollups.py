@@ -73,6 +73,7 @@ def history(
     size = to_hour - from_hour
     trials, hits = rows.fill(chosen, from_hour, size)
     converted, delays = _conversions(client, scope, as_of_minute, rows, chosen)
+    late_by = _late(client, scope, as_of_minute)
     return SeriesHistory(
         keys=chosen,
         hours=np.arange(from_hour, to_hour, dtype=np.int64),
@@ -81,7 +82,8 @@ def history(
         converted=converted,
         delays=delays,
         learn=_learnable(rows, chosen, excluded, from_hour, size),
-        late=_late(client, scope, as_of_minute),
+        late=late_by.pop("", np.zeros(LATE_MINUTES + 1)),
+        late_by=late_by,
     )
 
 
@@ -208,12 +210,17 @@ def _overlap(one: Cohort, other: Cohort) -> bool:
     return all(set(one.values(dimension)) & set(other.values(dimension)) for dimension in shared)
 
 
-def _late(client: Client, scope: Scope, as_of: int | None) -> Floats:
-    found = client.arrays(
+def _late(client: Client, scope: Scope, as_of: int | None) -> dict[str, Floats]:
+    """Arrivals by minutes between happening and being known, by traffic source; "" is everyone."""
+    rows = client.query(
         f"""
-        SELECT toInt64(least(lag, {LATE_MINUTES})) AS late, toFloat64(sum(entered)) AS n FROM funnel_minute
-        WHERE {OF_FUNNEL} AND dims = '' AND minute + lag <= {{as_of:UInt32}} AND {COMMITTED} GROUP BY late
+        SELECT source, groupArray(late), groupArray(n) FROM (
+            SELECT value AS source, toInt64(least(lag, {LATE_MINUTES})) AS late, toFloat64(sum(entered)) AS n FROM funnel_minute
+            WHERE {OF_FUNNEL} AND dims IN ('', 'source') AND minute + lag <= {{as_of:UInt32}} AND {COMMITTED} GROUP BY source, late
+        ) GROUP BY source
         """,
         {**parameters(scope), "as_of": known_by(as_of)},
     )
-    return np.bincount(found["late"].astype(np.int64), weights=found["n"].astype(np.float64), minlength=LATE_MINUTES + 1).astype(np.float64)
+    return {
+        source: np.bincount(late, weights=counts, minlength=LATE_MINUTES + 1).astype(np.float64) for source, late, counts in rows
+    }
