@@ -17,10 +17,14 @@ CONNECTORS = {
 
 @dataclass(frozen=True, slots=True)
 class Parsed:
-    """What a webhook tells: `changes` as the contract writes them, `events` as Segment messages from a server."""
+    """What a webhook tells: `changes` as the contract writes them, `events` as Segment messages from a server.
+
+    `once`: ids of messages dated by the delivery. Their repetitions have other times, which the store would take for other events.
+    """
 
     changes: list[dict[str, Any]] = field(default_factory=list)
     events: list[dict[str, Any]] = field(default_factory=list)
+    once: frozenset[str] = frozenset()
 
 
 class Connector(Protocol):

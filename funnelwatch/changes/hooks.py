@@ -77,8 +77,9 @@ def _take(hook: Connector, headers: dict[str, str], body: bytes, accept_events: 
             _remember(hook, module.delivery_id(headers), body)
             for fields in changes:
                 ledger.upsert(hook.project, fields)
-            if parsed.events:
-                accepted, rejected = accept_events(hook.project_id, parsed.events)
+            events = _not_repeated(hook, parsed)
+            if events:
+                accepted, rejected = accept_events(hook.project_id, events)
     except _Seen:
         return JsonResponse({"success": True, "repeated": True})
     answer = {"success": True, "changes": len(changes), "events": accepted}
@@ -94,16 +95,32 @@ def _remember(hook: Connector, delivery_id: str, body: bytes) -> None:
     now = clock.now()
     keys = {hashlib.sha256(body).hexdigest()}
     if delivery_id:
-        keys.add(hashlib.sha256(b"id:" + delivery_id.encode()).hexdigest())
-    HookDelivery.objects.filter(connector=hook, at__lt=now - REMEMBERED).delete()
+        keys.add(_key("id", delivery_id))
+    HookDelivery.objects.filter(connector=hook, until__lt=now).delete()
     if HookDelivery.objects.filter(connector=hook, key__in=keys).exists():
         raise _Seen
     try:
         with transaction.atomic():
-            HookDelivery.objects.bulk_create(HookDelivery(connector=hook, key=key, at=now) for key in keys)
+            HookDelivery.objects.bulk_create(HookDelivery(connector=hook, key=key, until=now + REMEMBERED) for key in keys)
     except IntegrityError:
         raise _Seen from None
     Connector.objects.filter(pk=hook.pk).update(last_seen_at=now)
+
+
+def _not_repeated(hook: Connector, parsed: connector.Parsed) -> list[dict[str, Any]]:
+    """The events but for those that came once and may not come again, as long as the project keeps its events."""
+    keys = {identity: _key("event", identity) for identity in parsed.once}
+    known = set(HookDelivery.objects.filter(connector=hook, key__in=keys.values()).values_list("key", flat=True))
+    until = clock.now() + timedelta(days=hook.project.retention_days)
+    # Where two deliveries of one order come at the same time both are taken: within days ingest tells repetitions by their id.
+    HookDelivery.objects.bulk_create(
+        (HookDelivery(connector=hook, key=key, until=until) for key in set(keys.values()) - known), ignore_conflicts=True
+    )
+    return [event for event in parsed.events if keys.get(event.get("messageId")) not in known]
+
+
+def _key(kind: str, identity: str) -> str:
+    return hashlib.sha256(f"{kind}:{identity}".encode()).hexdigest()
 
 
 def _refusal(status: int, code: str, message: str, **headers: str) -> JsonResponse:

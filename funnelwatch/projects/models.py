@@ -247,15 +247,15 @@ class Connector(models.Model):
 
 
 class HookDelivery(models.Model):
-    """A webhook that was taken, so that a repeated or replayed one changes nothing. Kept for a week."""
+    """A webhook, or an event of one, that was taken, so that a repeated or replayed one changes nothing."""
 
     connector = models.ForeignKey(Connector, on_delete=models.CASCADE, related_name="deliveries")
-    key = models.CharField(max_length=64, help_text="SHA-256 of the body, or of the sender's id for it.")
-    at = models.DateTimeField()
+    key = models.CharField(max_length=64, help_text="SHA-256 of the body, of the sender's id for it, or of an event's id.")
+    until = models.DateTimeField(help_text="From when on it is forgotten.")
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["connector", "key"], name="one_hook_delivery")]
-        indexes = [models.Index(fields=["connector", "at"])]
+        indexes = [models.Index(fields=["connector", "until"])]
 
 
 class ChangeRow(models.Model):

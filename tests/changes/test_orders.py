@@ -5,7 +5,8 @@ import hashlib
 import hmac
 import json
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,7 +14,7 @@ from django.test import Client
 
 from funnelwatch import pipeline
 from funnelwatch.core import clock, signatures
-from funnelwatch.projects.models import Connector, Project
+from funnelwatch.projects.models import Connector, HookDelivery, Project
 from tests.ingest.conftest import wait_for
 from tests.web.conftest import (  # noqa: F401  fixtures
     alice,
@@ -85,3 +86,52 @@ def test_an_event_of_a_webhook_that_cannot_be_one_is_counted_shown_and_not_confi
     assert [row["order_id"] for row in signed.stored()] == ["2"]
     wait_for(lambda: pipeline.ingest_status()["drops"].get(shop.pk) == {"missing_identity": 1})
     assert "refund rejected neither anonymousId nor userId" in text_of(alice.get("/p/loomlane/live/"))
+
+
+def woo_order(modified: datetime, **more: Any) -> dict[str, Any]:
+    return {
+        "id": 55, "currency": "EUR", "total": "42.00", "date_created_gmt": "2026-11-02T14:25:00", "date_paid_gmt": "2026-11-02T14:26:00",
+        "date_modified_gmt": modified.strftime("%Y-%m-%dT%H:%M:%S"), "customer_id": 7, "line_items": [],
+    } | more  # fmt: skip
+
+
+def test_a_refund_counts_once_however_late_the_order_is_updated_again(
+    hook: Any, shop: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch  # noqa: F811
+) -> None:
+    file, paid = tmp_path / "now", datetime(2026, 11, 2, 15, tzinfo=UTC)
+    monkeypatch.setenv(clock.CLOCK_FILE_ENV, str(file))
+    file.write_text(paid.isoformat())
+    woo = hook("woocommerce")
+    refunds = [{"id": 1, "total": "-10.00"}]
+    for days, status, done in (
+        (0, "processing", refunds),
+        (1, "completed", refunds),
+        (5, "completed", [*refunds, {"id": 2, "total": "-5.00"}]),  # what ingest remembers for 72 hours is forgotten, deliveries are not
+        (30, "cancelled", [*refunds, {"id": 2, "total": "-5.00"}]),
+        (60, "cancelled", [*refunds, {"id": 2, "total": "-5.00"}]),
+    ):
+        now = paid + timedelta(days=days)
+        file.write_text(now.isoformat())
+        woo.post(woo_order(now, status=status, refunds=done))
+        woo.stored()
+    rows = [row for row in woo.stored() if row["name"] == "refund"]
+    assert [(row["value"], row["ts"]) for row in rows] == [
+        (10, paid), (5, paid + timedelta(days=5)), (27, paid + timedelta(days=30)),
+    ]  # fmt: skip
+
+
+def test_a_shop_that_keeps_its_events_for_a_shorter_time_remembers_refunds_for_that_time(
+    hook: Any, shop: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch  # noqa: F811
+) -> None:
+    Project.objects.filter(pk=shop.pk).update(retention_days=30)
+    file, paid = tmp_path / "now", datetime(2026, 11, 2, 15, tzinfo=UTC)
+    monkeypatch.setenv(clock.CLOCK_FILE_ENV, str(file))
+    file.write_text(paid.isoformat())
+    woo = hook("woocommerce")
+    answers = []
+    for days in (0, 29, 31):
+        now = paid + timedelta(days=days)
+        file.write_text(now.isoformat())
+        answers.append(woo.post(woo_order(now, status="refunded", refunds=[{"id": 1, "total": "-42.00"}]))["events"])
+    assert answers == [2, 1, 2]
+    assert HookDelivery.objects.count() == 3  # the bodies of the last week and the refund

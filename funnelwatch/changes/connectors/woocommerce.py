@@ -19,16 +19,16 @@ def verify(headers: Mapping[str, str], body: bytes, secret: str) -> None:
 
 
 def parse(headers: Mapping[str, str], body: bytes) -> Parsed:
-    """Purchase, refunds, a cancelled paid order, a failed payment. Every later update of the order repeats the same messages."""
+    """Purchase, refunds, a cancelled paid order, a failed payment. Every later update of the order repeats the same messages.
+
+    But for the purchase they are dated by the update that tells of them: an order does not say when it was refunded.
+    """
     if is_ping(body):
         return Parsed()
     order = json.loads(body)
     status = order.get("status", "")
-    events: list[dict[str, Any]] = []
-    if status in _ORDERED:
-        events.append(_purchase(order))
     refunds = order.get("refunds") or []
-    events += [
+    events = [
         _event(order, "refund", f"refund-{refund['id']}", "date_modified_gmt", value=abs(float(refund["total"])))
         for refund in refunds
     ]
@@ -40,7 +40,8 @@ def parse(headers: Mapping[str, str], body: bytes) -> Parsed:
         events.append(
             _event(order, "payment_failed", "failed", "date_modified_gmt", value=float(order["total"]), code="failed")
         )
-    return Parsed(events=events)
+    once = frozenset(event["messageId"] for event in events)
+    return Parsed(events=[_purchase(order), *events] if status in _ORDERED else events, once=once)
 
 
 def delivery_id(headers: Mapping[str, str]) -> str:
