@@ -130,6 +130,14 @@ def test_every_minute_of_a_series_has_its_range_and_its_completeness(as_role: An
     assert (settled["low"], settled["high"]) == (near(4 - 1.96 * sqrt(2)), near(4 + 1.96 * sqrt(2)))
 
 
+def test_an_event_of_a_clock_that_runs_ahead_counts_as_known_at_once(client: Client, shop: Project) -> None:
+    events.insert(client, visits(shop, range(A - 50, A - 49), "ahead", 4, lag=-2), f"ahead-{shop.pk}")
+    roll_up_new(client, shop)
+    funnel = watched_funnels(client, shop, (A - 100) * 60_000, A * 60_000)[0].collected
+    looks, carts = funnels.counts(client, funnels.Span(funnel, A - 50, A - 40, A), Cohort.of({"source": "ahead"}))
+    assert (looks.entered, looks.converted, carts.entered) == (4, 2, 2)
+
+
 def series(as_role: Any, minutes: range, *cohort: str) -> dict[int, dict[str, Any]]:
     """The API's answer by epoch minute."""
     asked = {"step": "view_item->add_to_cart", "from": clock.from_minute(minutes.start).isoformat(), "to": clock.from_minute(minutes.stop).isoformat(), "cohort": cohort}

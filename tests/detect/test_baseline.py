@@ -7,7 +7,7 @@ from funnelwatch.core.cohort import Cohort
 from funnelwatch.core.series import SeriesHistory, SeriesKey
 from funnelwatch.detect.baseline import Baseline, fit
 from funnelwatch.detect.delays import arrival_curve, arrival_curves, completeness, settling_minutes
-from funnelwatch.detect.expect import rates_at
+from funnelwatch.detect.expect import by_minute, expect, rates_at
 from funnelwatch.detect.season import WEEK, knots
 from funnelwatch.simulate.counts import StepWorld, delay_pmf, watch
 
@@ -94,6 +94,18 @@ def test_delays_are_learned_and_shared_by_cohorts_alike() -> None:
     assert np.abs(baseline.pmf[baseline.family[0]] - delay_pmf(4, 60)).max() < 0.01
     watched.counts.delays[1] = np.roll(watched.counts.delays[1], 10)
     assert len(set(fit(watched.history(4 * DAY)).family.tolist())) == 3
+
+
+def test_the_expectation_of_a_long_span_is_that_of_the_tick_where_all_has_arrived() -> None:
+    watched = watch(StepWorld((50.0, 5.0), (0.5, 0.3), median_delay=4), 5 * DAY, 2)
+    baseline, window = fit(watched.history(4 * DAY)), watched.window(5 * DAY - 1)
+    ticks, known = expect(baseline, window), np.ones(len(window.minutes))
+    for row, key in enumerate(window.keys):
+        found = by_minute(baseline, key, window, known, known)
+        assert found is not None
+        expected, variance = found
+        assert expected == pytest.approx(ticks.expected[row])
+        assert variance[-1] == pytest.approx(baseline.phi[row] * expected[-1] * (1 - ticks.bounded[row, 0]))
 
 
 def test_a_source_has_an_arrival_curve_of_its_own_where_it_differs_beyond_chance() -> None:
