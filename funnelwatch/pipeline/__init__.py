@@ -19,6 +19,7 @@ from funnelwatch.pipeline.process import (
     start,
     stop,
 )
+from funnelwatch.pipeline.rolling import roll_up_imported
 from funnelwatch.pipeline.watch import deliver, judged_until, tick
 
 __all__ = [
@@ -37,6 +38,7 @@ __all__ = [
     "refresh_snapshot",
     "replaced",
     "replay",
+    "roll_up_imported",
     "runtime",
     "spool_trouble",
     "start",

@@ -19,7 +19,7 @@ from funnelwatch.incidents.models import Delivery, Incident
 from funnelwatch.pipeline import process
 from funnelwatch.pipeline.funnels import Watched, watched_funnels
 from funnelwatch.pipeline.learning import learn, live_funnels, load_bands
-from funnelwatch.pipeline.rolling import roll_up_new
+from funnelwatch.pipeline.rolling import DAY, Progress, roll_up_new
 from funnelwatch.pipeline.watch import WINDOW, Watch, tick
 from funnelwatch.projects.models import Project
 from funnelwatch.rollup import forget_run, roll_up
@@ -28,10 +28,6 @@ from funnelwatch.store.queries import names, rollups, states, sweep
 
 #: A project has one replay; running it again replaces it.
 RUN_ID = "replay"
-DAY = 1_440
-
-#: label, done, total, count, unit
-Progress = Callable[[str, float, float, int, str], None]
 
 
 class NothingToReplay(Exception):

@@ -1,6 +1,6 @@
 """A funnel's report says what it has not counted yet, and every version and every time that was counted has one."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -14,7 +14,6 @@ from funnelwatch.store.queries import events
 from tests.web.conftest import NOW, text_of
 
 V1 = "/api/v1"
-LONG_AGO = datetime(2020, 11, 20, 12, tzinfo=UTC)
 SHORTER = {"steps": [{"name": "look", "events": ["view_item"]}, {"name": "buy", "events": ["purchase"]}]}
 
 

@@ -8,6 +8,7 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -99,6 +100,57 @@ def test_commands_that_need_the_store_are_carried_out_by_the_running_up(running:
 def test_a_new_projects_key_works_within_seconds(running: Up, shop: tuple[Path, str]) -> None:
     key = result("init", "--project", "second", data=shop[0])["write_key"]
     wait_until(lambda: send(running.url, key, ["k1"]) == 200, 4)
+
+
+@pytest.fixture(scope="module")
+def funnel(running: Up, shop: tuple[Path, str]) -> Iterator[tuple[httpx.Client, str]]:
+    """A client of the API for a project of two steps, and the project's write key, which is known already."""
+    made = result("init", "--project", "two-steps", "--funnel", "view_item>purchase", data=shop[0])
+    wait_until(lambda: send(running.url, made["write_key"], ["first"]) == 200, 4)
+    with httpx.Client(base_url=f"{running.url}/api/v1", headers={"Authorization": f"Bearer {made['api_token']}"}) as client:
+        yield client, made["write_key"]
+
+
+def visits(moment: datetime, people: int) -> list[dict[str, Any]]:
+    """That many people look, and every other one buys a second later."""
+    return [
+        {"type": "track", "event": name, "messageId": f"{moment:%F %T} {number} {name}", "anonymousId": f"{moment:%F %T} {number}",
+         "timestamp": (moment + timedelta(seconds=second)).isoformat()}
+        for number in range(people) for second, name in enumerate(("Product Viewed", "Order Completed")[: 1 + number % 2])
+    ]  # fmt: skip
+
+
+def report(client: httpx.Client, start: datetime, end: datetime) -> Any:
+    pk = client.get("/funnels/").json()["results"][0]["id"]
+    return client.get(f"/funnels/{pk}/report", params={"from": start.isoformat(), "to": end.isoformat()}).json()
+
+
+def test_an_imported_history_of_years_ago_has_a_report(funnel: tuple[httpx.Client, str], shop: tuple[Path, str], tmp_path: Path) -> None:
+    start = datetime(2020, 11, 20, 23, 30, tzinfo=UTC)
+    file = tmp_path / "old.jsonl"
+    file.write_text("".join(json.dumps(one) + "\n" for hour in range(3) for one in visits(start + timedelta(hours=hour), 20)))
+    done = run("import", file, "--project", "two-steps", "--format", "segment", "--json", data=shop[0])
+    assert json.loads(done.stdout)["imported"] == 90
+    assert "counting: 100%, 3 minutes" in done.stderr
+    found = report(funnel[0], start - timedelta(days=1), start + timedelta(days=1))
+    assert (found["minutes_missing"], [step["entered"] for step in found["steps"]]) == (0, [60, 30])
+    assert (found["steps"][0]["converted"], found["steps"][0]["complete"]) == (30, 1.0)
+
+
+def test_a_report_shows_the_running_minute_within_thirty_seconds(running: Up, funnel: tuple[httpx.Client, str]) -> None:
+    client, key = funnel
+    wait_until(lambda: time.time() % 60 < 25, 60)  # so that the minute still runs when it is shown
+    sent, minute = time.monotonic(), datetime.now(UTC).replace(second=0, microsecond=0)
+    batch = visits(datetime.now(UTC), 10)
+    assert httpx.post(f"{running.url}/v1/batch", json={"batch": batch}, headers=headers(key)).status_code == 200
+
+    def bought() -> Any:
+        steps = report(client, minute, datetime.now(UTC)).get("steps")
+        return steps and (steps[0]["converted"], steps[1]["entered"])
+
+    wait_until(lambda: bought() == (5, 5), 30, lambda: str(bought()))
+    assert time.monotonic() - sent < 30
+    assert datetime.now(UTC) < minute + timedelta(minutes=1)
 
 
 def test_ingest_stays_responsive_while_jobs_run(running: Up, shop: tuple[Path, str], tmp_path: Path) -> None:

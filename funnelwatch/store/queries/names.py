@@ -39,6 +39,22 @@ def newest(client: Client, project_id: int, until_ms: int) -> int | None:
     return int(last) if count else None
 
 
+def minutes(client: Client, project_id: int, from_minute: int, to_minute: int) -> list[int]:
+    """Epoch minutes of [from_minute, to_minute) that hold events, ascending."""
+    rows = client.query(
+        """
+        SELECT DISTINCT toInt64(intDiv(toUnixTimestamp64Milli(ts), 60000)) AS minute FROM events
+        WHERE project_id = {project:UInt32} AND ts >= fromUnixTimestamp64Milli({from:Int64}, 'UTC')
+          AND ts < fromUnixTimestamp64Milli({to:Int64}, 'UTC')
+          AND toStartOfHour(ts) >= toStartOfHour(fromUnixTimestamp64Milli({from:Int64}, 'UTC'))
+          AND toStartOfHour(ts) <= toStartOfHour(fromUnixTimestamp64Milli({to:Int64}, 'UTC'))
+        ORDER BY minute
+        """,
+        {"project": project_id, "from": from_minute * 60_000, "to": to_minute * 60_000},
+    )
+    return [int(minute) for (minute,) in rows]
+
+
 def span(client: Client, project_id: int) -> tuple[int, int] | None:
     """Times of the first and the last event (epoch milliseconds); None while there is none."""
     rows = client.query(

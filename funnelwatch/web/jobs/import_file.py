@@ -38,10 +38,11 @@ def run(options: dict[str, Any], progress: Progress) -> dict[str, Any]:
             counts = _store(project, rows, source, checkpoint, rejects, progress)
     except (MappingError, geo.GeoFileError) as error:
         raise Error(str(error)) from error
-    checkpoint.delete()
-    if counts.imported:
+    if counts.imported and counts.first and counts.last:
+        pipeline.roll_up_imported(project, datetime.fromisoformat(counts.first), datetime.fromisoformat(counts.last), progress)
         progress.say("learning what is normal")
         pipeline.learn_baselines(project.pk)
+    checkpoint.delete()
     return _result(counts, rejects_path)
 
 
