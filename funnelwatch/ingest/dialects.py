@@ -6,7 +6,10 @@ from typing import Any
 Json = dict[str, Any]
 
 #: `type` of a web pixel event.
-SHOPIFY_TYPES = (None, "standard", "custom")
+SHOPIFY_TYPES = (None, "standard", "custom", "dom")
+
+#: What `data` of a web pixel event holds that is read field by field, because the rest of it is personal or without use.
+_SHOPIFY_OBJECTS = frozenset(("checkout", "cart", "cartLine", "productVariant", "collection", "searchResult", "alert"))
 
 
 def from_ga4(document: Json, received_at: int) -> list[Json]:
@@ -61,13 +64,19 @@ def from_shopify(event: Json) -> Json:
     """One web pixel event. Fields that are not there stay out; nothing is required but its name and client id."""
     context, data = _object(event.get("context")), _object(event.get("data"))
     page = _object(_object(context.get("document")).get("location"))
+    rest = {name: value for name, value in data.items() if name not in _SHOPIFY_OBJECTS}
+    if event.get("type") == "dom":
+        rest = _without_typed(rest)
+    name, properties = event.get("name"), _shopify_properties(data)
+    if name == "alert_displayed":
+        name, properties = _alert(_object(data.get("alert")))
     return {
         "type": "track",
-        "event": event.get("name"),
+        "event": name,
         "messageId": event.get("id"),
         "anonymousId": event.get("clientId"),
         "timestamp": event.get("timestamp"),
-        "properties": _shopify_properties(data) | _object(event.get("customData")),
+        "properties": rest | properties | _object(event.get("customData")),
         "context": {
             "library": {"name": "shopify-web-pixel"},
             "page": {"url": page.get("href"), "referrer": _object(context.get("document")).get("referrer")},
@@ -97,19 +106,38 @@ def _shopify_properties(data: Json) -> Json:
     return properties
 
 
+def _alert(alert: Json) -> tuple[str, Json]:
+    """Event and properties of what a shopper was told at checkout, as our own pixel sends it: what was typed stays out, unless it is the coupon."""
+    said = {"code": str(alert.get("type") or "").lower(), "message": alert.get("message")}
+    if "payment" in said["code"]:
+        return "payment_failed", said
+    if "discount" in said["code"]:
+        return "coupon_rejected", said | {"coupon": alert.get("value")}
+    if "inventory" in said["code"] or "merchandise" in said["code"]:
+        return "out_of_stock", said | {"stock_state": "out_of_stock"}
+    return "checkout_alert", said | {"target": alert.get("target")}
+
+
+def _without_typed(value: Any) -> Any:
+    """What a DOM event says of elements and forms, without the values people typed into them."""
+    if isinstance(value, dict):
+        return {name: _without_typed(inner) for name, inner in value.items() if name != "value"}
+    return [_without_typed(inner) for inner in value] if isinstance(value, list) else value
+
+
 def _checkout(checkout: Json) -> Json:
     options = _objects(_object(checkout.get("delivery")).get("selectedDeliveryOptions"))
     payments = _objects(checkout.get("transactions"))
+    payment = _object(payments[0].get("paymentMethod")) if payments else {}
     discounts = _objects(checkout.get("discountApplications"))
     found = {
         "value": _object(checkout.get("totalPrice")).get("amount"),
         "currency": checkout.get("currencyCode"),
-        # "gid://shopify/OrderIdentity/4501" and the webhook's 4501 are the same order
-        "order_id": str(_object(checkout.get("order")).get("id") or "").rsplit("/", 1)[-1],
+        "order_id": _bare_id(_object(checkout.get("order")).get("id")),
         "coupon": next((row.get("title") for row in discounts if row.get("type") == "DISCOUNT_CODE"), None),
         "shipping_method": next((row.get("title") for row in options), None),
         "payment_provider": next((row.get("gateway") for row in payments), None),
-        "payment_method": next((_object(row.get("paymentMethod")).get("name") for row in payments), None),
+        "payment_method": payment.get("type") or payment.get("name"),
         "items": [_variant(_object(line.get("variant"))) | {"quantity": line.get("quantity", 1)} for line in _objects(checkout.get("lineItems"))],
     }
     return {name: value for name, value in found.items() if value not in (None, "", [])}
@@ -122,10 +150,15 @@ def _cart_line(line: Json) -> Json:
 def _variant(variant: Json) -> Json:
     product = _object(variant.get("product"))
     return {
-        "sku": variant.get("sku") or variant.get("id"),
+        "sku": variant.get("sku") or _bare_id(variant.get("id")),
         "price": _object(variant.get("price")).get("amount"),
         "category": product.get("type"),
     }
+
+
+def _bare_id(given: Any) -> str:
+    """The number alone: "gid://shopify/OrderIdentity/4501" and the webhook's 4501 are the same order."""
+    return str(given or "").rsplit("/", 1)[-1]
 
 
 def _money(price: Any) -> Json:

@@ -191,6 +191,52 @@ def test_a_shopify_web_pixel_event_is_understood() -> None:
         assert (found.device, found.browser, found.source) == ("mobile", "Safari", "x")
 
 
+def pixel(name: str, data: Any, **more: Any) -> Event:
+    found = made({"id": "sh-2", "clientId": "c-1", "name": name, "timestamp": "2026-06-01T11:59:00.000Z", "type": "standard", "data": data, **more})
+    assert isinstance(found, Event), found
+    return found
+
+
+@pytest.mark.parametrize(
+    ("alert", "name", "code", "properties"),
+    [
+        ({"type": "PAYMENT_ERROR", "message": "Declined", "value": "4111"}, "payment_failed", "payment_error", {"message": "Declined"}),
+        ({"type": "DISCOUNT_ERROR", "message": "Expired", "value": "SAVE"}, "coupon_rejected", "discount_error", {"message": "Expired"}),
+        ({"type": "INVENTORY_ERROR", "message": "Gone"}, "out_of_stock", "inventory_error", {"message": "Gone"}),
+        ({"type": "INPUT_INVALID", "target": "cart.deliveryAddress", "message": "Enter a city", "value": "Anna's street"}, "checkout_alert", "input_invalid",
+         {"code": "input_invalid", "message": "Enter a city", "target": "cart.deliveryAddress"}),
+        ("nonsense", "checkout_alert", "", {"code": "", "message": None, "target": None}),
+    ],
+)  # fmt: skip
+def test_an_alert_of_shopify_s_checkout_is_what_our_own_pixel_makes_of_it(alert: Any, name: str, code: str, properties: dict[str, Any]) -> None:
+    found = pixel("alert_displayed", {"alert": alert})
+    assert (found.name, found.error_code, json.loads(found.properties)) == (name, code, properties)
+    assert found.coupon == ("SAVE" if name == "coupon_rejected" else "")
+    assert found.stock_state == ("out_of_stock" if name == "out_of_stock" else "")
+
+
+def test_a_web_pixel_event_of_another_kind_keeps_its_data() -> None:
+    assert json.loads(pixel("anything", {"foo": 1}).properties) == {"foo": 1}
+    error = {"extensionName": "gift", "message": "boom", "type": "EXTENSION_USAGE_ERROR"}
+    assert json.loads(pixel("ui_extension_errored", {"error": error}).properties) == {"error": error}
+    contact = {"checkout": {"email": "anna@example.com", "phone": "0151", "totalPrice": {"amount": 5}}, "step": 1}
+    assert json.loads(pixel("checkout_contact_info_submitted", contact).properties) == {"step": 1, "value": 5}
+    both = pixel("mine", None, type="custom", customData={"foo": 2})
+    assert json.loads(both.properties) == {"foo": 2}
+
+
+def test_a_dom_event_of_the_web_pixel_tells_the_element_and_not_what_was_typed() -> None:
+    form = {"id": "f", "elements": [{"name": "street", "value": "Anna's street"}]}
+    found = pixel("form_submitted", {"element": form}, type="dom")
+    assert (found.name, json.loads(found.properties)) == ("form_submitted", {"element": {"id": "f", "elements": [{"name": "street"}]}})
+
+
+def test_the_web_pixel_s_payment_and_articles_are_named_as_our_own_pixel_names_them() -> None:
+    line = {"quantity": 1, "variant": {"id": "gid://shopify/ProductVariant/44012345678901", "price": {"amount": 5}}}
+    found = pixel("payment_info_submitted", {"checkout": {"transactions": [{"paymentMethod": {"name": "visa", "type": "creditCard"}}], "lineItems": [line]}})
+    assert (found.payment_method, [item.sku for item in found.items]) == ("creditCard", ["44012345678901"])
+
+
 def test_time_is_the_timestamp_corrected_by_the_clients_own_delay() -> None:
     found = event(timestamp="2026-06-01T09:00:00.000Z", sentAt="2026-06-01T09:00:10.000Z")
     assert (found.ts, found.skew_ms, found.received_at) == (NOW - 10_000, 3 * 3_600_000 - 10_000, NOW)
