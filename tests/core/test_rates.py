@@ -3,6 +3,7 @@
 import math
 
 import pytest
+from scipy import stats
 from statsmodels.stats.contingency_tables import Table2x2
 
 from funnelwatch.core.stats import rates
@@ -39,6 +40,14 @@ def test_differences_have_the_intervals_of_newcombes_table(one: tuple[int, int],
     assert shift == pytest.approx(one[0] / one[1] - other[0] / other[1])
     assert interval == pytest.approx([low, high], abs=6e-5)
     assert rates.difference(*one, *other) == pytest.approx((-shift, -interval[1], -interval[0]))
+
+
+@pytest.mark.parametrize("counts", [(48, 80, 56, 70), (3, 10, 9, 10), (500, 1_000, 520, 1_000), (5, 50, 5, 50)])
+def test_the_chance_of_a_difference_is_that_of_the_two_sided_score_test(counts: tuple[int, int, int, int]) -> None:
+    hits_a, trials_a, hits_b, trials_b = counts
+    table = [[hits_a, trials_a - hits_a], [hits_b, trials_b - hits_b]]
+    assert rates.p_value(*counts) == pytest.approx(stats.chi2_contingency(table, correction=False).pvalue)
+    assert rates.p_value(0, trials_a, 0, trials_b) == rates.p_value(0, 0, hits_b, trials_b) == 1.0
 
 
 def test_the_odds_ratio_of_aspirin_and_heart_attacks_is_the_textbooks() -> None:

@@ -1,5 +1,6 @@
 """Two periods and two cohorts beside one another: as many conversions are still to come on either side."""
 
+import random
 from collections.abc import Iterable
 
 import pytest
@@ -73,6 +74,16 @@ def test_the_cohort_that_broke_moves_by_the_conversions_it_lost(store: Client, p
     assert (row["step"], row["difference"], row["conversions"]) == ("view_item", pytest.approx(-0.4), pytest.approx(-24))
     assert row["interval"] == rates.difference(30, 60, 6, 60)[1:]
     assert (told["everyone"]["difference"], told["everyone"]["conversions"]) == (pytest.approx(-0.2), pytest.approx(-24))
+
+
+def test_what_differs_by_chance_in_one_of_many_cohorts_is_no_mover(store: Client, project_id: int) -> None:
+    dice = random.Random(4)
+    hits = {(start, number): sum(dice.random() < 0.5 for _ in range(60)) for start in (0, 60) for number in range(40)}
+    sessions = [(start + i, f"device{number}", 1 if i < count else None) for (start, number), count in hits.items() for i in range(60)]
+    funnel = a_shop(store, project_id, sessions)
+    intervals = [rates.difference(hits[0, number], 60, hits[60, number], 60)[1:] for number in range(40)]
+    assert [interval for interval in intervals if interval[0] > 0 or interval[1] < 0], "by themselves some would be"
+    assert comparison.movers(store, span(funnel, 0, 60, 200), span(funnel, 60, 120, 200))["movers"] == []
 
 
 def test_a_cohort_of_few_sessions_is_no_mover(store: Client, project_id: int) -> None:

@@ -25,6 +25,15 @@ def difference(hits_a: float, trials_a: float, hits_b: float, trials_b: float) -
     return shift, shift - math.hypot(b - low_b, high_a - a), shift + math.hypot(high_b - b, a - low_a)
 
 
+def p_value(hits_a: float, trials_a: float, hits_b: float, trials_b: float) -> float:
+    """How often two equal rates differ as much or more (two-sided score test, pooled). 1 where that cannot be told."""
+    pooled = (hits_a + hits_b) / max(trials_a + trials_b, 1)
+    if min(trials_a, trials_b) <= 0 or not 0 < pooled < 1:
+        return 1.0
+    z = (hits_b / trials_b - hits_a / trials_a) / math.sqrt(pooled * (1 - pooled) * (1 / trials_a + 1 / trials_b))
+    return math.erfc(abs(z) / math.sqrt(2))
+
+
 def odds_ratio(with_hits: float, with_misses: float, without_hits: float, without_misses: float) -> tuple[float, float, float]:
     """Odds with a property over odds without it, and its 95 % interval (Woolf, a half added to every cell after Haldane)."""
     a, b, c, d = (count + 0.5 for count in (with_hits, with_misses, without_hits, without_misses))
