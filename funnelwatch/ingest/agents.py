@@ -21,23 +21,43 @@ _MOST_TEXT = 500
 
 UNKNOWN = Agent("", "", "", "", "")
 
-#: Parser families folded into the one people know; mobile variants are the same browser.
-_BROWSERS = {
-    "Mobile Safari": "Safari", "Mobile Safari UI/WKWebView": "Safari", "Chrome Mobile": "Chrome", "Chrome Mobile iOS": "Chrome",
-    "Chrome Mobile WebView": "Chrome", "Firefox Mobile": "Firefox", "Firefox iOS": "Firefox", "Edge Mobile": "Edge",
-    "Opera Mobile": "Opera", "Opera Touch": "Opera", "Opera Mini": "Opera", "DuckDuckGo Mobile": "DuckDuckGo",
-    "IE Mobile": "IE", "HeadlessChrome": "Chrome", "UC Browser Mobile": "UC Browser",
-}  # fmt: skip
-_SYSTEMS = {"Mac OS X": "macOS", "Chrome OS": "ChromeOS", "Ubuntu": "Linux", "Fedora": "Linux", "Debian": "Linux"}
+
+def _folding(names: dict[str, tuple[str, ...]]) -> dict[str, str]:
+    """Each name and its variants in lower case -> the name."""
+    return {variant.lower(): name for name, variants in names.items() for variant in (name, *variants)}
+
+
+#: What the parser and clients call it, folded into the name people know; mobile variants are the same browser.
+_BROWSERS = _folding({
+    "Safari": ("Mobile Safari", "Mobile Safari UI/WKWebView", "Safari (in-app)"),
+    "Chrome": ("Chrome Mobile", "Chrome Mobile iOS", "Chrome Mobile WebView", "HeadlessChrome", "Google Chrome"),
+    "Firefox": ("Firefox Mobile", "Firefox iOS", "Mozilla Firefox"),
+    "Edge": ("Edge Mobile", "Microsoft Edge"),
+    "Opera": ("Opera Mobile", "Opera Touch", "Opera Mini"),
+    "DuckDuckGo": ("DuckDuckGo Mobile",),
+    "IE": ("IE Mobile", "Internet Explorer"),
+    "UC Browser": ("UC Browser Mobile",),
+    "Samsung Internet": ("Samsung Browser", "SamsungBrowser"),
+})  # fmt: skip
+_SYSTEMS = _folding({
+    "iOS": ("iPhone OS", "iPadOS"),
+    "Android": (),
+    "macOS": ("Mac OS X", "Mac OS", "OS X", "Macintosh"),
+    "Windows": (),
+    "ChromeOS": ("Chrome OS", "Chromium OS"),
+    "Linux": ("Ubuntu", "Fedora", "Debian"),
+})  # fmt: skip
 _DESKTOPS = frozenset(("Windows", "macOS", "Linux", "ChromeOS", "FreeBSD", "OpenBSD"))
 _TABLET = re.compile(r"iPad|Tablet|PlayBook|Silk/|Kindle|SM-T\d|SM-X\d|Nexus (?:7|9|10)\b")
 _LIBRARIES = (
-    r"python|aiohttp|httpx|curl/|wget/|go-http-client|java/|okhttp|libwww|axios|node|undici|ruby|guzzle|analytics-|rudder|funnelwatch-"
+    r"python|aiohttp|httpx|curl/|wget/|go-http-client|\bjava/|okhttp|libwww|axios|undici|guzzle|analytics-|rudder|funnelwatch-"
+    r"|^(?!mozilla/).*\b(?:node|ruby)\b"
 )
 #: Robots that ua-parser does not call spiders: drivers, monitors and HTTP libraries.
 _BOT = re.compile(
-    r"bot\b|crawl|spider|slurp|headless|phantomjs|lighthouse|pagespeed|pingdom|uptime|gtmetrix|synthetic|monitor|facebookexternalhit"
-    r"|preview|scrapy|selenium|puppeteer|playwright|" + _LIBRARIES,
+    # Cubot makes phones, and a model may be called Monitor, Preview, Ruby or Node: such words count outside a browser's own text only.
+    r"(?<!\bcu)bot\b|crawl|spider|slurp|headless|phantomjs|lighthouse|pagespeed|pingdom|uptime|gtmetrix|synthetic|facebookexternalhit"
+    r"|(?:^(?!mozilla/).*|compatible;[^)]*)(?:monitor|preview)|monitor(?:ing)?/|preview/|web preview|scrapy|selenium|puppeteer|playwright|" + _LIBRARIES,
     re.IGNORECASE,
 )
 _LIBRARY = re.compile(_LIBRARIES, re.IGNORECASE)
@@ -53,7 +73,7 @@ def _parse(text: str) -> Agent:
     result = parse(text)
     family = result.user_agent.family if result.user_agent else ""
     system = result.os.family if result.os else ""
-    system = _SYSTEMS.get(system, system)
+    system = system_family(system)
     spider = result.device is not None and result.device.family == "Spider"
     if spider or _BOT.search(text):
         device = "bot"
@@ -65,7 +85,17 @@ def _parse(text: str) -> Agent:
         device = "desktop"
     else:
         device = "other"
-    return Agent(device, system, _version(result.os), _BROWSERS.get(family, family), _version(result.user_agent))
+    return Agent(device, system, _version(result.os), browser_family(family), _version(result.user_agent))
+
+
+def system_family(name: str) -> str:
+    """The one name of an operating system, however a client or the parser writes it; one that is not known stays as it is."""
+    return _SYSTEMS.get(name.lower(), name)
+
+
+def browser_family(name: str) -> str:
+    """As `system_family`."""
+    return _BROWSERS.get(name.lower(), name)
 
 
 def is_library(text: str) -> bool:

@@ -61,9 +61,9 @@ def user_agent(draft: Any, context: Context, arrival: Arrival) -> None:
         stated = context.device.type.lower()
         draft.device = stated if stated in _DEVICES else "mobile" if stated in _PHONES else draft.device
     if context.os is not None and context.os.name:
-        draft.os, draft.os_version = text(context.os.name), text(context.os.version)
+        draft.os, draft.os_version = agents.system_family(text(context.os.name)), text(context.os.version)
     if context.browser is not None and context.browser.name:
-        draft.browser, draft.browser_version = text(context.browser.name), text(context.browser.version)
+        draft.browser, draft.browser_version = agents.browser_family(text(context.browser.name)), text(context.browser.version)
 
 
 def geography(draft: Any, context: Context, arrival: Arrival) -> None:

@@ -295,6 +295,43 @@ def test_a_user_agent_becomes_device_system_and_browser(agent: str, expected: tu
         assert (found.device, found.os, found.os_version, found.browser, found.browser_version, found.bot) == expected
 
 
+ANDROID = "Mozilla/5.0 (Linux; Android 9; {}) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/100.0.0.0 Mobile Safari/537.36"
+
+
+@pytest.mark.parametrize("model", ["CUBOT NOTE 20", "CUBOT", "CUBOT_X19 Build/PPR1", "Symphony Ruby", "Monitor M7 Build/X", "Node 5", "Preview 2", "Nodens"])
+def test_a_phone_whose_name_sounds_like_a_robot_is_a_phone(model: str) -> None:
+    found = event(context={"userAgent": ANDROID.format(model)})
+    assert (found.device, found.os, found.bot) == ("mobile", "Android", False)
+    assert event(arrival(user_agent=ANDROID.format(model))).browser == "Chrome"
+
+
+@pytest.mark.parametrize(
+    "agent",
+    [
+        "Mozilla/5.0 (compatible; bingbot/2.0; +http://www.bing.com/bingbot.htm)", "Mozilla/5.0 (compatible; AhrefsBot/7.0)", "UptimeRobot/2.0", "MyRobot",
+        "Mozilla/5.0 (compatible; Shop Monitor; https://m.example)", "SiteMonitor/1.0", "Shop monitoring service", "SkypeUriPreview Preview/0.5",
+        "Mozilla/5.0 (Windows NT 10.0) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/100.0.0.0 Safari/537.36 BingPreview/1.0b",
+        "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko; Google Web Preview) Chrome/41.0.2272.118 Safari/537.36",
+        "node", "node-fetch/1.0 (+https://github.com/bitinn/node-fetch)", "Node.js/18", "Ruby", "rest-client/2.1.0 (linux x86_64) ruby/3.0.1",
+    ],
+)  # fmt: skip
+def test_robots_monitors_and_http_libraries_are_told_from_people(agent: str) -> None:
+    assert event(context={"userAgent": agent}).bot
+
+
+@pytest.mark.parametrize(
+    ("system", "browser", "expected"),
+    [
+        ("iPhone OS", "Mobile Safari", ("iOS", "Safari")), ("ios", "safari", ("iOS", "Safari")), ("iPadOS", "Safari (in-app)", ("iOS", "Safari")),
+        ("Mac OS X", "Chrome Mobile iOS", ("macOS", "Chrome")), ("MACOS", "CHROME", ("macOS", "Chrome")), ("android", "Samsung Browser", ("Android", "Samsung Internet")),
+        ("Chrome OS", "Microsoft Edge", ("ChromeOS", "Edge")), ("Tizen", "Vivaldi", ("Tizen", "Vivaldi")),
+    ],
+)  # fmt: skip
+def test_a_stated_system_or_browser_is_folded_like_one_of_the_user_agent(system: str, browser: str, expected: tuple[str, str]) -> None:
+    found = event(context={"os": {"name": system, "version": "17"}, "browser": {"name": browser, "version": "9"}})
+    assert (found.os, found.browser, found.os_version, found.browser_version) == (*expected, "17", "9")
+
+
 def test_what_the_client_states_of_its_device_wins_over_the_user_agent() -> None:
     context = {"userAgent": CHROME, "device": {"type": "ios"}, "os": {"name": "iOS", "version": 17}}
     found = event(context=context)
