@@ -15,6 +15,7 @@ from funnelwatch.ingest import agents, campaign, geo, privacy, vocabulary
 from funnelwatch.ingest.agents import parse_agent
 from funnelwatch.ingest.arrival import Arrival
 from funnelwatch.ingest.commerce import read_properties, text
+from funnelwatch.ingest.consents import consent_state
 from funnelwatch.ingest.snapshot import address_in
 from funnelwatch.ingest.wire import Context, Message
 
@@ -30,10 +31,9 @@ _MOST_DEPTH = 12  # real properties nest two or three deep
 
 def consent(draft: Any, context: Context, arrival: Arrival) -> DropReason | None:
     """What the visitor agreed to; dropped when that is nothing and the project asks for consent."""
-    given = context.consent
-    if given is None:
+    if context.consent is None and context.consentManagement is None:
         return None
-    draft.consent = _consent_state(given)
+    draft.consent = consent_state(context.consent, context.consentManagement)
     return "no_consent" if draft.consent == "denied" and arrival.key.require_consent else None
 
 
@@ -203,20 +203,6 @@ def _place(draft: Any, country: str, region: str) -> None:
     if region or country != draft.country:
         draft.region = region
     draft.country = country
-
-
-def _consent_state(given: str | bool | dict[str, Any]) -> str:
-    if isinstance(given, str):
-        return text(given).lower()
-    if isinstance(given, bool):
-        return "granted" if given else "denied"
-    choices = given.get("categoryPreferences", given)
-    if not isinstance(choices, dict) or not choices:
-        return ""
-    for name, choice in choices.items():
-        if any(word in name.lower() for word in ("analytic", "statistic", "performance", "measure")):
-            return "granted" if choice in (True, "granted") else "denied"
-    return "granted" if any(choice in (True, "granted") for choice in choices.values()) else "denied"
 
 
 @lru_cache(maxsize=1000)

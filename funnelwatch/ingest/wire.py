@@ -53,6 +53,7 @@ class Context(Struct, gc=False):
     location: Location | None = None
     experiments: dict[str, Any] | None = None
     consent: str | bool | dict[str, Any] | None = None
+    consentManagement: dict[str, Any] | None = None
     sessionId: str | Number | None = None
     channel: str | None = None
     test: bool | None = None

@@ -401,12 +401,30 @@ def test_path_and_referring_host_are_kept_without_query() -> None:
         ("granted", "granted"), ("Denied", "denied"), (True, "granted"), (False, "denied"),
         ({"categoryPreferences": {"Advertising": True, "Analytics": False}}, "denied"), ({"Marketing": False, "statistics": True}, "granted"),
         ({"categoryPreferences": {"Advertising": True}}, "granted"), ({}, ""), (None, ""),
+        ("declined", "denied"), ("No", "denied"), ("revoked", "denied"), ("opt-out", "denied"), ("accepted", "granted"), ("pending", "pending"),
+        ({"analytics": "declined"}, "denied"), ({"analytics": "yes"}, "granted"), ({"necessary": True, "marketing": False}, "denied"),
+        ({"C0001": True, "C0002": False, "C0004": True}, "denied"), ({"categoryPreferences": "nonsense"}, ""), ({"analytics": {"deep": 1}}, "denied"),
     ],
 )  # fmt: skip
 def test_consent_is_read_in_every_shape_and_enforced_where_the_project_asks(sent: Any, state: str) -> None:
     assert event(context={"consent": sent}).consent == state
     if state == "denied":
         assert drop(arrival(KeyInfo(project_id=7, salt="s", require_consent=True)), context={"consent": sent}) == "no_consent"
+
+
+@pytest.mark.parametrize(
+    ("allowed", "denied", "state"),
+    [
+        (["C0001", "C0002"], ["C0004"], "granted"), (["C0001", "C0004"], ["C0002"], "denied"), (["necessary"], [], "denied"), (["analytics"], None, "granted"),
+        (["analytics"], ["analytics"], "denied"), (["purpose_7"], ["purpose_8"], "granted"), ([], ["purpose_8"], "denied"), ([], [], ""), ({"a": 1}, 5, ""),
+    ],
+)  # fmt: skip
+def test_rudderstack_s_consent_management_is_read_and_enforced(allowed: Any, denied: Any, state: str) -> None:
+    context = {"consentManagement": {"allowedConsentIds": allowed, "deniedConsentIds": denied, "provider": "oneTrust"}}
+    assert event(context=context).consent == state
+    if state == "denied":
+        assert drop(arrival(KeyInfo(project_id=7, salt="s", require_consent=True)), context=context) == "no_consent"
+    assert event(context={"consent": "granted", **context}).consent == "granted"
 
 
 def test_opt_out_signals_count_where_the_project_honours_them() -> None:
