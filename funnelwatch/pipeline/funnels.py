@@ -65,7 +65,7 @@ def counted(client: Client, project: Project, whole: FunnelDef, from_minute: int
 
 
 def preview(client: Client, project: Project, draft: Draft) -> dict[str, Any]:
-    """`{from, to, steps: [{step, entered, converted, rate, interval, complete, matched}], exclusions: [{step, matched}]}`.
+    """`{from, to, steps: [{step, entered, converted, rate, interval, complete, complete_entered, matched}], exclusions: [{step, matched}]}`.
 
     The day up to the newest event, counted from raw events by the roll-up's rules. Raises StoreError, StoreUnavailable.
     """

@@ -208,7 +208,7 @@ def test_a_previewed_funnel_is_counted_and_not_saved(as_role: Any, shop: Project
     events.insert(pipeline.runtime().client, made, f"preview-{shop.pk}")
     found = post(as_role("admin"), "funnels/preview/", funnel).json()
     assert (found["from"], found["to"]) == ("2026-11-20T08:15:00Z", "2026-11-21T08:15:00Z")
-    assert found["steps"][0] == {"step": "look", "entered": 2, "converted": 1, "rate": 0.5, "interval": found["steps"][0]["interval"], "complete": None, "matched": 2}
+    assert found["steps"][0] == {"step": "look", "entered": 2, "converted": 1, "rate": 0.5, "interval": found["steps"][0]["interval"], "complete": None, "complete_entered": None, "matched": 2}
     assert 0.09 < found["steps"][0]["interval"][0] < 0.5 < found["steps"][0]["interval"][1] < 0.91
     assert Funnel.objects.get().version == 1
     refused = post(as_role("admin"), "funnels/preview/", {"steps": [{"name": "a", "events": []}]}).json()
