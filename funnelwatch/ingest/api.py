@@ -19,7 +19,7 @@ from funnelwatch import config
 from funnelwatch.core import clock as system_clock
 from funnelwatch.ingest import client_settings, dialects, refusals
 from funnelwatch.ingest.arrival import Arrival, arrival_from, scheme_of
-from funnelwatch.ingest.body import BodyReader, Receive, unpack
+from funnelwatch.ingest.body import BodyReader, Receive, read_batch, read_write_key, unpack
 from funnelwatch.ingest.errors import Refusal
 from funnelwatch.ingest.limits import RateLimit
 from funnelwatch.ingest.metrics import Metrics
@@ -40,7 +40,7 @@ from funnelwatch.ingest.sample import Sampler
 from funnelwatch.ingest.snapshot import KeyInfo, Snapshot
 from funnelwatch.ingest.status import metrics_text
 from funnelwatch.ingest.validate import parse_time
-from funnelwatch.ingest.wire import NO_CONTEXT, Batch, decode_batch, read_message
+from funnelwatch.ingest.wire import NO_CONTEXT
 
 log = logging.getLogger(__name__)
 
@@ -187,7 +187,7 @@ class IngestApp:
         return self._refusal(request, Refusal(503, "try_again", "this was not taken; send it again", retry_after=1))
 
     def _batch(self, body: bytes, request: Request, reply: Reply) -> None:
-        batch = _read_batch(body)
+        batch = read_batch(body)
         key = self._key(request, batch.writeKey)
         arrival = self._arrival(key, request, batch.sentAt, "", batch.context)
         self._submit(list(map(bytes, batch.batch)), arrival, _batch_body, request, reply)
@@ -195,7 +195,7 @@ class IngestApp:
     def _single(self, body: bytes, form: str, request: Request, reply: Reply) -> None:
         in_body = None
         if not basic_user(request.headers.get(b"authorization", b"")):
-            in_body = _read_write_key(body)
+            in_body = read_write_key(body)
         elif not body.lstrip().startswith(b"{"):
             raise Refusal(400, "invalid_json", "the body must be a JSON object")
         key = self._key(request, in_body)
@@ -311,21 +311,3 @@ def _ga4_body(counts: Counts) -> bytes:
 def _settle(answered: "asyncio.Future[Answer]", answer: Answer) -> None:
     if not answered.done():  # the client may have gone
         answered.set_result(answer)
-
-
-def _read_batch(body: bytes) -> Batch:
-    try:
-        return decode_batch(body)
-    except msgspec.ValidationError as error:
-        raise Refusal(400, "invalid_batch", f"the body must be an object with `batch`, a list of events: {error}") from None
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise Refusal(400, "invalid_json", f"the body is not valid JSON: {error}") from None
-
-
-def _read_write_key(body: bytes) -> str | None:
-    try:
-        return read_message(body)[0].writeKey
-    except msgspec.ValidationError:
-        raise Refusal(400, "invalid_json", "the body must be a JSON object") from None
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise Refusal(400, "invalid_json", f"the body is not valid JSON: {error}") from None

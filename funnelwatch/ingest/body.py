@@ -1,4 +1,4 @@
-"""Reading a request's body: capped, timed, unpacked by its bytes whatever the headers say."""
+"""Reading a request's body: capped, timed, unpacked by its bytes whatever the headers say; and the first look into it."""
 
 import asyncio
 import zlib
@@ -6,7 +6,10 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from time import monotonic
 from typing import Any
 
+import msgspec
+
 from funnelwatch.ingest.errors import Refusal
+from funnelwatch.ingest.wire import Batch, decode_batch, read_message
 
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 
@@ -84,6 +87,26 @@ def unpack(body: bytes, encoding: bytes, most: int) -> bytes:
     if not inflater.eof:
         raise Refusal(400, "invalid_gzip", "the gzip body is cut short")
     return unpacked
+
+
+def read_batch(body: bytes) -> Batch:
+    """The batch a body holds. Raises Refusal 400."""
+    try:
+        return decode_batch(body)
+    except msgspec.ValidationError as error:
+        raise Refusal(400, "invalid_batch", f"the body must be an object with `batch`, a list of events: {error}") from None
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise Refusal(400, "invalid_json", f"the body is not valid JSON: {error}") from None
+
+
+def read_write_key(body: bytes) -> str | None:
+    """The write key in the body of one message. Raises Refusal 400."""
+    try:
+        return read_message(body)[0].writeKey
+    except msgspec.ValidationError:
+        raise Refusal(400, "invalid_json", "the body must be a JSON object") from None
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise Refusal(400, "invalid_json", f"the body is not valid JSON: {error}") from None
 
 
 def _check(size: int, most: int) -> None:
