@@ -94,13 +94,13 @@ class Health(APIView):
     def get(self, request: Request) -> Response:
         status: dict[str, Any] = msgspec.to_builtins(read_status(settings.DATA_DIR / "spool"), str_keys=True)
         mine = {str(project.pk): project.name for project in scope.projects(request)}
-        drops = {mine[key]: reasons for key, reasons in status.pop("drops").items() if key in mine}
+        drops, taken = ({mine[key]: counts for key, counts in status.pop(name).items() if key in mine} for name in ("drops", "projects"))
         aside = {project.name: _set_aside(project.pk) for project in scope.projects(request) if access.allows(scope.role(request, project), "admin")}
         with store_or_unavailable():
             ends = {name: pipeline.judged_until(int(key)) for key, name in mine.items()}
         judged = {name: iso(end) if end else None for name, end in ends.items()}
         error = pipeline.ingest_status().get("last_error", "")
-        return Response(status | {"drops": drops, "set_aside": aside, "judged_until": judged, "last_error": error})
+        return Response(status | {"drops": drops, "projects": taken, "set_aside": aside, "judged_until": judged, "last_error": error})
 
 
 def _set_aside(project_id: int) -> list[dict[str, Any]]:

@@ -200,7 +200,10 @@ class Drain:
         recent_queries.insert(self._client, reading.recent, block.token)
         for aside in poison:
             log.error("event of project %d set aside: %s", aside.project_id, aside.reason)
-        ledger.finish(block, reading.drops, len(reading.lines) + len(reading.damaged), poison)
+        stored = Counter(line.project_id for line in lines)
+        stored.subtract(aside.project_id for aside in poison[len(reading.damaged) :])
+        repeats = Counter(reading.lines[position].project_id for position in block.repeats)
+        ledger.finish(block, reading.drops, stored, repeats, poison)
 
     def _insert(self, lines: list[Line], token: str) -> Exception | None:
         """None once stored, else what is wrong with the events. Raises when the trouble is the store's."""

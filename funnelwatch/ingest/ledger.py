@@ -25,7 +25,7 @@ CREATE TABLE drops (project_id INTEGER, reason TEXT, count INTEGER NOT NULL, PRI
 CREATE TABLE poison (
     id INTEGER PRIMARY KEY, at INTEGER NOT NULL, reason TEXT NOT NULL, line TEXT NOT NULL
 );
-CREATE TABLE counters (name TEXT PRIMARY KEY, count INTEGER NOT NULL);
+CREATE TABLE counters (name TEXT PRIMARY KEY, count INTEGER NOT NULL);  -- "stored" and "repeats", and "stored:7" of project 7
 """
 
 
@@ -94,9 +94,11 @@ class Ledger:
         self._connection.execute("UPDATE block SET split = 1")
         return block._replace(split=True)
 
-    def finish(self, block: Block, drops: Counter[tuple[int, str]], events: int, poison: Sequence[Poison]) -> None:
-        """The block's `events` are in the store but for repeats and poison: move the cursor, count, keep what was set aside."""
-        stored = events - len(block.repeats) - len(poison)
+    def finish(
+        self, block: Block, drops: Counter[tuple[int, str]], stored: Counter[int], repeats: Counter[int], poison: Sequence[Poison]
+    ) -> None:
+        """The block is in the store: move the cursor, count (`stored` and `repeats` by project), keep what was set aside."""
+        counts = {"stored": stored, "repeats": repeats}
         drops = drops + Counter((event.project_id, "poison") for event in poison)
         connection = self._connection
         with _transaction(connection):
@@ -111,7 +113,10 @@ class Ledger:
             )
             connection.executemany(
                 "INSERT INTO counters VALUES (?, ?) ON CONFLICT DO UPDATE SET count = count + excluded.count",
-                [("stored", stored), ("repeats", len(block.repeats))],
+                [
+                    *((name, by_project.total()) for name, by_project in counts.items()),
+                    *((f"{name}:{project}", count) for name, by_project in counts.items() for project, count in by_project.items()),
+                ],
             )
 
     def forget_segment(self, segment: str) -> None:

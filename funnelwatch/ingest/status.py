@@ -18,7 +18,8 @@ _PROJECT = FIELDS.index("project_id")
 
 
 class Status(Struct, frozen=True, kw_only=True):
-    """Spool and drain of one node. Counts are since the data directory was made; `drops` is project -> reason -> count."""
+    """Spool and drain of one node. Counts are since the data directory was made; `drops` is project -> reason -> count,
+    `projects` is project -> {"stored", "repeats"}."""
 
     waiting_events: int
     spool_bytes: int
@@ -27,6 +28,7 @@ class Status(Struct, frozen=True, kw_only=True):
     repeats: int  # left out because their message id was stored before
     poison: int
     drops: dict[int, dict[str, int]]
+    projects: dict[int, dict[str, int]]
 
 
 def read_status(directory: Path) -> Status:
@@ -53,6 +55,7 @@ def read_status(directory: Path) -> Status:
         repeats=counters.get("repeats", 0),
         poison=poison,
         drops=drops,
+        projects=_by_project(counters),
     )
 
 
@@ -107,6 +110,15 @@ def metrics_text(directory: Path, metrics: Metrics) -> str:
 def _family(name: str, kind: str, values: dict[str, float]) -> list[str]:
     full = f"funnelwatch_{name}"
     return [f"# TYPE {full} {kind}", *(f"{full}{{{labels}}} {value}" if labels else f"{full} {value}" for labels, value in values.items())]
+
+
+def _by_project(counters: dict[str, int]) -> dict[int, dict[str, int]]:
+    projects: dict[int, dict[str, int]] = {}
+    for name, count in counters.items():
+        kind, _, project = name.partition(":")
+        if project:
+            projects.setdefault(int(project), {"stored": 0, "repeats": 0})[kind] = count
+    return projects
 
 
 def _behind(segment: segments.Segment, row: int, total: int) -> tuple[int, int | None]:

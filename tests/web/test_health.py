@@ -15,6 +15,8 @@ from funnelwatch.ingest.intake import read_one
 from funnelwatch.ingest.spool import Entry
 from funnelwatch.projects.models import ApiToken, Project
 from funnelwatch.store.client import Client as Store
+from funnelwatch.store.client import StoreUnavailable
+from funnelwatch.web.data import stored
 from tests.ingest.conftest import Node, wait_for
 from tests.web.conftest import text_of
 
@@ -86,3 +88,24 @@ def test_why_an_event_was_set_aside_is_told_to_the_shops_admins_without_personal
     assert api_health(shop, "responder")["set_aside"] == {}
     other = Project.objects.create(organisation=shop.organisation, name="other")
     assert api_health(other, "admin")["set_aside"] == {"other": []}
+
+
+def test_how_many_clocks_were_off_and_how_much_was_sent_again(shop_node: Node, shop: Project, bob: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    now = datetime.now(UTC)
+    slow, ahead = (now - timedelta(minutes=10)).isoformat(), (now + timedelta(days=3)).isoformat()
+    assert shop_node.batch(*[event(number) for number in range(5)], event(0)).status_code == 200
+    assert shop_node.batch(*[event(number, timestamp=slow) for number in (5, 6)], sentAt=slow).status_code == 200
+    assert shop_node.batch(event(7, timestamp=ahead)).status_code == 200
+    shop_node.stored(8)
+    with clock.at(datetime.now(UTC) + timedelta(seconds=1)):
+        page = text_of(bob.get(PAGE))
+    assert "Clocks off by over a minute 25.0 % of 8 events in 24 hours" in page
+    assert "Times that could not be used 12.5 %" in page
+    assert "Sent again 11.1 % 1 repeats of Loomlane left out" in page
+    assert api_health(shop, "viewer")["projects"] == {"loomlane": {"stored": 8, "repeats": 1}}
+
+    def away() -> None:
+        raise StoreUnavailable("no answer from 9000")
+
+    monkeypatch.setattr(stored, "client", away)
+    assert "Clocks – not known: the event store cannot be reached Sent again 11.1 %" in text_of(bob.get(PAGE))

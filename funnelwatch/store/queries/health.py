@@ -34,6 +34,23 @@ def freshness(client: Client, project_id: int, now_ms: int) -> dict[str, Any]:
     }  # fmt: skip
 
 
+def clocks(client: Client, project_id: int, from_ms: int, to_ms: int) -> dict[str, int]:
+    """`{events, off, unusable}` of what was received in [from_ms, to_ms): all events, those whose sender's clock was off by more than a
+    minute, and those whose time could not be used at all, so that they count when they were received.
+    """
+    return client.query(
+        """
+        SELECT toInt64(count()) AS events, toInt64(countIf(abs(skew_ms) > 60000 AND time_mark = '')) AS off,
+            toInt64(countIf(time_mark != '')) AS unusable
+        FROM events
+        WHERE project_id = {project:UInt32} AND received_at >= fromUnixTimestamp64Milli({from:Int64}, 'UTC')
+            AND received_at < fromUnixTimestamp64Milli({to:Int64}, 'UTC')
+            AND toStartOfHour(ts) >= toStartOfHour(fromUnixTimestamp64Milli({from:Int64}, 'UTC')) - INTERVAL 1 DAY
+        """,
+        {"project": project_id, "from": from_ms, "to": to_ms},
+    ).dicts()[0]
+
+
 def tables(client: Client) -> list[dict[str, Any]]:
     """`{table, rows, bytes}` on disk, largest first."""
     return client.query(

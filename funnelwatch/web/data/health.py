@@ -13,6 +13,7 @@ from funnelwatch.incidents.models import Delivery, Feedback, Incident
 from funnelwatch.ingest.status import read_poison, read_status
 from funnelwatch.projects.models import Channel, Project
 from funnelwatch.store.queries import coverage
+from funnelwatch.store.queries import health as health_queries
 from funnelwatch.web import format, words
 from funnelwatch.web.data import stored
 from funnelwatch.web.payloads import Overview
@@ -31,10 +32,12 @@ def context(project: Project) -> dict[str, Any]:
     overview = stored.overview(project)
     checks = [_store_check(stored.reachable()), _spool_check(spool), _jobs_check(overview), _events_check(overview), _alerts_check(project)]
     drops = Counter(spool.drops.get(project.pk, {}))
+    mine = spool.projects.get(project.pk, {"stored": 0, "repeats": 0})
     return {
         "checks": checks,
         "wrong": [check for check in checks if not check["ok"]],
         "spool": spool,
+        "repeated": {"count": mine["repeats"], "share": _share(mine["repeats"], sum(mine.values()))},
         "overview": overview,
         "drops": [{"reason": words.REASONS.get(code, words.humanise(code)), "code": code, "count": count} for code, count in drops.most_common()],
         "deliveries": _deliveries(project),
@@ -52,9 +55,22 @@ def orders_seen(project: Project) -> list[dict[str, Any]] | None:
     return [row | {"label": words.DIMENSIONS.get(row["dimension"], "")} for found in by_dimension for row in found[:_MOST_VALUES]]
 
 
+def clocks(project: Project) -> dict[str, Any] | None:
+    """Of the project's events in the last COVERED_HOURS: `events`, the shares `off` and `unusable`; None while the event store is away."""
+    now = clock.now_ms()
+    counts = stored.ask(lambda: health_queries.clocks(stored.client(), project.pk, now - COVERED_HOURS * 3_600_000, now))
+    if counts is None:
+        return None
+    return {"events": counts["events"], **{name: _share(counts[name], counts["events"]) for name in ("off", "unusable")}}
+
+
 def set_aside(project: Project) -> list[dict[str, Any]]:
     """The newest events that could not be stored: when, and what the store said."""
     return [{"at": clock.from_ms(row["at"]), "reason": row["reason"]} for row in read_poison(settings.DATA_DIR / "spool", project.pk)]
+
+
+def _share(part: int, whole: int) -> float | None:
+    return part / whole if whole else None
 
 
 def _check(name: str, ok: bool, detail: str, fix: str = "") -> dict[str, Any]:

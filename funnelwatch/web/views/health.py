@@ -11,8 +11,9 @@ from funnelwatch.web.views.base import page, project_page
 def show(request: HttpRequest) -> HttpResponse:
     """Is the watch itself well?"""
     # The page asks for its upper part every 10 s; what is counted over a day of events need not be counted anew for that.
-    orders = None if "HX-Request" in request.headers else health.orders_seen(request.project)
+    again = "HX-Request" in request.headers
+    orders, clocks = (None, None) if again else (health.orders_seen(request.project), health.clocks(request.project))
     context = health.context(request.project)
     if access.allows(request.role, "admin"):
         context["set_aside"] = health.set_aside(request.project)
-    return page(request, "web/health.html", "health", **context, orders=orders, hours=health.COVERED_HOURS)
+    return page(request, "web/health.html", "health", **context, orders=orders, clocks=clocks, hours=health.COVERED_HOURS)
