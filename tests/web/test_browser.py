@@ -8,8 +8,11 @@ from django.conf import settings as django_settings
 from django.test import Client
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
+from funnelwatch import pipeline
 from funnelwatch.core import clock
+from funnelwatch.core.events import Event
 from funnelwatch.incidents.models import Incident
+from funnelwatch.store.queries import events
 from tests.web.conftest import NOW
 
 FLAGS = ("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync")
@@ -61,6 +64,9 @@ def sideways(page: Page) -> int:
 
 
 def test_no_page_scrolls_sideways_on_a_phone_or_breaks_its_policy(open_page: Callable[..., Page], incident: Incident) -> None:
+    at = int(NOW.timestamp()) * 1000 - 60_000
+    order = Event(project_id=incident.project_id, message_id="o", name="purchase", ts=at, received_at=at, channel="server", order_id="o", source="newsletter-of-the-autumn-sale")
+    events.insert(pipeline.runtime().client, [order], f"order-{incident.project_id}")
     page = open_page("/p/loomlane/", viewport={"width": 390, "height": 844})
     origin = page.url.split("/p/")[0]
     for path in (*PAGES, f"/incidents/{incident.pk}/"):
