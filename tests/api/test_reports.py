@@ -3,6 +3,7 @@
 from datetime import datetime, timedelta
 from typing import Any
 
+import msgspec
 import pytest
 from django.test import Client
 
@@ -96,3 +97,13 @@ def test_the_running_minute_is_in_a_report(as_role: Any, shop: Project, yesterda
         assert entered(answer)[:2] == [("view_item", 1), ("add_to_cart", 1)]
         last_day = as_role("viewer").get(f"{V1}/funnels/{Funnel.objects.get().pk}/report").json()
         assert entered(last_day)[0] == ("view_item", 10)  # the first minute of the ten is a day old, the running one is new
+
+
+def test_a_late_look_on_the_phone_counts_for_the_users_purchase_on_the_laptop(as_role: Any, shop: Project, yesterday: datetime) -> None:
+    admin = as_role("admin")
+    made = admin.post(f"{V1}/funnels/", SHORTER | {"count_by": "visitor"}, content_type="application/json").json()
+    start = NOW - timedelta(hours=1)
+    for moment, name in ((start + timedelta(minutes=5), "purchase"), (start, "view_item")):
+        store(shop, [msgspec.structs.replace(event, user_id="ann") for event in visits(shop, moment, 1, name)])
+        pipeline.tick(shop.pk)
+    assert entered(report(admin, Funnel.objects.get(pk=made["id"]), start, NOW)) == [("look", 1), ("buy", 1)]
