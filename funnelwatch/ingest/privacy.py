@@ -24,7 +24,16 @@ _CARD = re.compile(
 _DIGITS = re.compile(r"[2-6]\d(?:[ -]?\d){12}")
 #: Query and fragment of an address, up to the line and column that stack traces write behind it. Lengths are capped for hostile text.
 _QUERY = re.compile(r"""(^(?=\?)|(?:^|\w:/)/[^\s?#"]{0,2000}+)[?#][^\s"]*?(?=(?::\d{1,7}){0,2}[).,;']{0,3}(?:[\s"]|$))""")
-_PHONE = re.compile(r"\+\d(?:[ ().-]{0,2}\d){7,14}(?!\d)")
+#: International, North American and national with the leading zero. Without + only in groups: digits in one piece are ids, and what
+#: begins like a date is one.
+_PHONE = re.compile(
+    r"""\+\d(?:[ ().-]{0,2}\d){7,14}(?!\d)
+    |(?<![\w.,/-])(?:\([2-9]\d\d\)[ ]?|[2-9]\d\d[.-])[2-9]\d\d[ .-]\d{4}(?![\w-])
+    |(?<![\w.,/-])(?!\d\d[/-]\d\d[/-](?:19|20))(?=\(?\d{2,5}\)?[ /-])\(?0{1,2}[1-9](?:\)?[ /-]?\d){7,11}(?![ /-]?\d|[:.,]\d|\w)""",
+    re.VERBOSE,
+)
+#: As `_DIGITS`, for those without +.
+_GROUPS = re.compile(r"[2-9]\d\d[).-][ ]?[2-9]\d\d[ .-]\d{4}|0(?<![\d.,/-]0)\d{1,4}\)?[ /-]\(?\d")
 
 #: Property names that only ever hold what identifies a person or opens an account. Never stored, whatever the project says.
 ALWAYS_DENIED = frozenset((
@@ -52,17 +61,17 @@ def _hash(salt: str, identity: str) -> str:
 
 
 def scrub(text: str) -> str:
-    """The text with e-mail addresses, card numbers and international phone numbers replaced by what they were."""
+    """The text with e-mail addresses, card numbers and phone numbers replaced by what they were."""
     if "@" in text:
         text = _EMAIL.sub("[email]", text)
-    if "+" in text:
+    if "+" in text or _GROUPS.search(text):
         text = _PHONE.sub("[phone]", text)
     return _CARD.sub(_blank_card, text) if _DIGITS.search(text) else text
 
 
 def scrub_json(text: str) -> str:
     """JSON text, scrubbed; it stays JSON. Most of it holds nothing suspicious and is not decoded."""
-    if not ("@" in text or "+" in text or "?" in text or "#" in text or _DIGITS.search(text)):
+    if not ("@" in text or "+" in text or "?" in text or "#" in text or _DIGITS.search(text) or _GROUPS.search(text)):
         return text
     return msgspec.json.encode(scrub_value(msgspec.json.decode(text))).decode()
 

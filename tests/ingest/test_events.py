@@ -494,6 +494,33 @@ def test_numbers_that_only_look_like_cards_stay() -> None:
     assert event(event="purchase", properties={"order_id": "4111111111111111"}).order_id == "4111111111111111"
 
 
+@pytest.mark.parametrize(
+    "phone",
+    [
+        "+49 151 2345678", "+1 (555) 234-5678", "(555) 234-5678", "(555)234-5678", "555-234-5678", "555.234.5678", "0151 23456789", "0151/2345678",
+        "06 12 34 56 78", "020 7946 0958", "07700 900123", "(030) 1234567", "0049 151 2345678", "02-345-67890",
+    ],
+)  # fmt: skip
+def test_a_phone_number_leaves_as_people_write_it(phone: str) -> None:
+    for note in (phone, f"call\n{phone}, please", f"Tel.: {phone}."):
+        found = event(properties={"note": note, "coupon": note})
+        assert json.loads(found.properties)["note"] == note.replace(phone, "[phone]")
+        assert found.coupon == note.replace(phone, "[phone]")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "2026-06-01 10:00:00", "01-02-2026 10:15", "01/02/2026 5 items", "01.02.2026 10:15", "1 234 567,89", "1,234,567.89", "0306406152", "012345678905",
+        "123-4567890-1234567", "550e8400-e29b-41d4-a716-446655440000", "10.0.0.1", "1920x1080", "0.12345678", "SKU-0151-234567", "1717243200000", "0000 0012 3456",
+        "200 300 4000", "0151 234", "2026-0123456", "192.168.100.2000",
+    ],
+)  # fmt: skip
+def test_dates_amounts_and_ids_are_no_phone_numbers(text: str) -> None:
+    found = event(properties={"note": text, "coupon": text})
+    assert (json.loads(found.properties)["note"], found.coupon) == (text, text)
+
+
 def test_ids_of_articles_stay_though_every_tenth_looks_like_a_card() -> None:
     for variant in ("44012345678901", "39277939294295", "30569309025904", "4111111111111111"):
         for sent in (variant, int(variant)):
