@@ -73,12 +73,16 @@ def test_a_flood_of_refused_requests_leaves_no_more_rows_than_the_sample_has_roo
 def test_with_a_full_spool_a_refusal_is_answered_all_the_same_and_not_shown(
     node: Node, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture  # noqa: F811
 ) -> None:
+    tried: list[Any] = []
+
     def full(entries: Any) -> None:
+        tried.extend(entries)
         raise SpoolFull("no room")
 
     monkeypatch.setattr(node.spool.writer, "write", full)
     answer = node.http.post("/v1/batch", content=b"[]")
     assert (answer.status_code, json.loads(answer.content)["code"]) == (400, "invalid_batch")
+    wait_for(lambda: tried)
     monkeypatch.undo()
     assert node.batch(EVENT).status_code == 200
     assert [row["outcome"] for row in node.live(1)] == ["accepted"]
