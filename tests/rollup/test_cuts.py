@@ -69,6 +69,15 @@ def test_the_cut_is_on_record_with_what_was_pooled(store: Client, funnel: Funnel
     assert rows == by_value(store, funnel, "sku", MIDNIGHT + DAY)
 
 
+def test_a_report_says_on_how_many_days_small_values_were_pooled(store: Client, funnel: FunnelDef) -> None:
+    def asked(by: str, days: int) -> dict[str, object]:
+        return funnels.report(store, funnels.Span(funnel, MIDNIGHT, MIDNIGHT + days * DAY, MIDNIGHT + 3 * DAY), (by,))
+
+    assert (asked("sku", 1)["pooled_days"], asked("sku", 2)["pooled_days"], asked("device", 2)["pooled_days"]) == (0, 1, 0)
+    assert [group["cohort"] for group in asked("sku", 2)["groups"] if group["cohort"][0]["value"] == "other"]
+    assert asked("sku", 2)["left_out"] == 0
+
+
 def test_a_set_of_few_values_counts_a_new_value_by_name(store: Client, funnel: FunnelDef) -> None:
     at = (MIDNIGHT + DAY + 600) * 60_000
     tablet = Event(project_id=funnel.project_id, message_id="new", name="view_item", ts=at, received_at=at, visitor_id="new", device="tablet")

@@ -170,7 +170,7 @@ def choose_and_read(client: Client) -> Any:
         "SELECT dims, value, sessions FROM cohort_values WHERE project_id = {p:UInt32} AND run_id = {r:String} AND from_minute = {m:UInt32} ORDER BY ALL",
         {"p": PROJECT, "r": run_id, "m": midnight},
     )
-    return list(rows), cuts.chosen(client, Scope(FUNNEL, run_id, midnight, midnight + 1)), cuts.chosen(client, Scope(FUNNEL, "", midnight, midnight + 1)), cuts.of_day(client, PROJECT, MINUTE), sampled
+    return list(rows), cuts.chosen(client, Scope(FUNNEL, run_id, midnight, midnight + 1)), cuts.chosen(client, Scope(FUNNEL, "", midnight, midnight + 1)), cuts.of_day(client, PROJECT, MINUTE), cuts.pooled_days(client, day, ("sku",)), sampled
 
 
 def write_and_read_parquet(client: Client) -> Any:
@@ -201,7 +201,7 @@ def write_twice_and_sweep(client: Client) -> Any:
 QUESTIONS: dict[str, tuple[tuple[Callable[..., Any], ...], Callable[[Client], Any]]] = {
     "shares": ((arrival.shares, arrival.curve, arrival.learn), lambda c: (arrival.shares(c, FUNNEL, "", MINUTE + 110, MINUTE + 3_000, MINUTE + 3_000, True), arrival.curve(c, FUNNEL, "", MINUTE + 3_000, 2))),
     "coverage": ((coverage.meter,), lambda c: coverage.meter(c, PROJECT, START, START + 7_200_000)),
-    "cuts": ((cuts.choose, cuts.chosen, cuts.of_day, cuts.sample), choose_and_read),
+    "cuts": ((cuts.choose, cuts.chosen, cuts.of_day, cuts.pooled_days, cuts.sample), choose_and_read),
     "dirty": ((dirty.minutes,), lambda c: [dirty.minutes(c, PROJECT, dirty.Mark(), across).minutes for across in (False, True)]),
     "about": ((engine.about,), lambda c: engine.about(c)[0]),
     "erase": ((erase.person, erase.time_range), lambda c: (erase.person(c, PROJECT, ["visitor3"], dry_run=True), erase.time_range(c, PROJECT, START, START + 90_000, 300, dry_run=True))),

@@ -51,6 +51,18 @@ def of_day(client: Client, project_id: int, minute: int) -> tuple[list[tuple[str
     return [(name, size) for name, pooled, size in rows if not pooled], [(name, size) for name, pooled, size in rows if pooled]
 
 
+def pooled_days(client: Client, scope: Scope, dims: DimensionSet) -> int:
+    """On how many days (UTC) that the scope touches small values of a set are counted as "other"."""
+    return int(client.query(
+        f"""
+        SELECT uniqExact(from_minute) FROM cohort_values
+        WHERE project_id = {{project:UInt32}} AND funnel_id = {{funnel:UInt32}} AND run_id = {{run:String}}
+          AND from_minute >= intDiv({{from:UInt32}}, {DAY}) * {DAY} AND from_minute < {{to:UInt32}} AND dims = {{dims:String}} AND value = '{OTHER}'
+        """,
+        {**parameters(scope), "dims": ",".join(dims)},
+    ).scalar())  # fmt: skip
+
+
 def sample(client: Client, scope: Scope, dimensions: Sequence[str], most: int) -> dict[str, NDArray[np.str_]]:
     """What up to `most` sessions of the scope had of each dimension at the end, as known when the scope ended."""
     sql = f"""

@@ -6,7 +6,7 @@ Every number comes with its interval and the share of it that is expected to be 
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import permutations, product
 from typing import Any
 
@@ -17,7 +17,7 @@ from funnelwatch.core.funnel import FunnelDef
 from funnelwatch.core.stats import rates
 from funnelwatch.core.vocabulary import DIMENSIONS, MULTI_DIMENSIONS
 from funnelwatch.store.client import Client
-from funnelwatch.store.queries import arrival, rollups
+from funnelwatch.store.queries import arrival, cuts, rollups
 from funnelwatch.store.queries.rollup_writes import COMMITTED, OF_FUNNEL, SEPARATOR, multi_of, parameters
 from funnelwatch.store.scope import Scope
 
@@ -82,8 +82,10 @@ Steps = tuple[StepCount, ...]
 
 
 def report(client: Client, span: Span, by: Sequence[str] = ()) -> dict[str, Any]:
-    """`{minutes_missing, steps, groups: [{cohort, steps}]}`: the funnel, and cut by up to two dimensions. Raises ValueError for unknown ones.
+    """`{minutes_missing, steps, groups: [{cohort, steps}], left_out, pooled_days}`: the funnel, and cut by up to two dimensions.
 
+    `left_out` are the groups beyond the GROUPS largest; `pooled_days` the days (UTC) on which small values were counted as "other", so that
+    such a group lacks them. Raises ValueError for unknown dimensions.
     `minutes_missing` are those of the live history before `as_of_minute` that are still to be counted; while there are any, nobody knows
     how complete the counts are.
     """
@@ -95,6 +97,8 @@ def report(client: Client, span: Span, by: Sequence[str] = ()) -> dict[str, Any]
         "minutes_missing": len(missing),
         "steps": [step.to_json() for step in steps_of(span.funnel, counts_by(client, span, ()).get(EVERYONE, {}), shares.of(EVERYONE))],
         "groups": [{"cohort": cohort.to_json(), "steps": [step.to_json() for step in steps]} for cohort, steps in largest],
+        "left_out": max(0, len(groups) - GROUPS),
+        "pooled_days": _pooled_days(client, span, tuple(by)),
     }
 
 
@@ -267,6 +271,13 @@ def stored_cohort(client: Client, span: Span, cohort: Cohort) -> tuple[str, list
     if dims is None:
         raise ValueError(f"{', '.join(cohort.dimensions)} is not rolled up together")
     return ",".join(dims), [SEPARATOR.join(values) for values in product(*(cohort.values(name) for name in dims))]
+
+
+def _pooled_days(client: Client, span: Span, by: Sequence[str]) -> int:
+    dims = _find_set(client, span, by)
+    if not dims:  # everyone, or counted from the sessions themselves
+        return 0
+    return cuts.pooled_days(client, replace(span.scope(), to_minute=span.to_minute), dims)
 
 
 def _one_by_one(cohort: Cohort) -> None:
