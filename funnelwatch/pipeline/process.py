@@ -66,9 +66,9 @@ def _alone() -> Iterator[None]:
     """No other process of the installation is in here meanwhile. Raises StoreUnavailable after PATIENCE.
 
     Migrations copy tables and swap them: a second process would swap in its half of a copy and drop the whole. An embedded store is open
-    in one process anyway.
+    in one process anyway, and a database other than PostgreSQL is a trial on one machine.
     """
-    if settings.EMBEDDED:
+    if settings.EMBEDDED or connection.vendor != "postgresql":
         yield
         return
     with transaction.atomic(), connection.cursor() as cursor:  # the lock goes with the transaction, however it ends

@@ -139,7 +139,7 @@ def test_raw_web_pixel_events_are_stored_once_each_whatever_happens_on_the_way(p
     }  # fmt: skip
     order = rows["purchase"]
     assert (order["order_id"], order["value"], order["currency"], order["coupon"]) == ("70041", Decimal(84), "EUR", "SPRING10")
-    assert (order["payment_provider"], order["payment_method"], order["shipping_method"]) == ("shopify_payments", "visa", "Express")
+    assert (order["payment_provider"], order["payment_method"], order["shipping_method"]) == ("shopify_payments", "creditCard", "Express")
     for row in rows.values():
         assert (row["ts"], row["device"], row["source"], row["medium"]) == (NOW, "mobile", "ig", "social")
         assert row["page_path"] == "/checkouts/c0ffee"
