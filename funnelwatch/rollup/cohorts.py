@@ -35,9 +35,10 @@ NAMED_VALUES = 100
 #: A value of a cut set with less of the day's sessions is pooled too: nothing in it could be told from noise.
 LEAST_SHARE = 0.0005
 
-#: Dimensions of which pairs may be chosen. Versions are left out: they are parts of a browser or system, and many.
+#: Dimensions of which pairs may be chosen. Versions are left out: they are parts of a browser or system, and many; source and medium,
+#: because an incident is then told by them where its campaign, which the usual combinations hold, says more.
 CANDIDATES = (
-    "device", "os", "browser", "country", "region", "source", "medium", "campaign", "app_version", "landing_page", "new_or_returning",
+    "device", "os", "browser", "country", "region", "campaign", "app_version", "landing_page", "new_or_returning",
     "payment_provider", "payment_method", "shipping_method",
 )  # fmt: skip
 #: A set adds 2 to 3 % to the cost of a roll-up.
