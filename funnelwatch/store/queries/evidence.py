@@ -18,7 +18,7 @@ from funnelwatch.store.scope import Scope
 #: Dimensions searched for the broken cohort. Finer ones (os_version) split leaves without naming causes; coarser ones
 #: (consent) are in them.
 SEARCHED = (
-    "device", "os", "browser", "browser_version", "country", "region", "source", "medium", "campaign", "app_version",
+    "device", "os", "browser", "browser_version", "country", "region", "campaign", "source", "medium", "app_version",
     "landing_page", "new_or_returning", "payment_provider", "payment_method", "shipping_method", "coupon",
 )  # fmt: skip
 #: Values kept by name a dimension, largest first; the tail cannot be told from noise.
