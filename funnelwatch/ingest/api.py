@@ -23,7 +23,7 @@ from funnelwatch.ingest.body import BodyReader, Receive, read_batch, read_write_
 from funnelwatch.ingest.errors import Refusal
 from funnelwatch.ingest.limits import RateLimit
 from funnelwatch.ingest.metrics import Metrics
-from funnelwatch.ingest.readers import Readers
+from funnelwatch.ingest.readers import TRY_AGAIN, Readers
 from funnelwatch.ingest.reading import Counts, Task
 from funnelwatch.ingest.request import (
     Answer,
@@ -182,9 +182,9 @@ class IngestApp:
         return self._answered(request, refusal.status, msgspec.json.encode({"code": refusal.code, "message": refusal.message}), extra)
 
     def _failed(self, request: Request) -> Answer:
-        """The answer to a request that met a fault of ours. A client keeps what is answered 503, and sends it again."""
+        """The answer to a request that met a fault of ours."""
         log.exception("a request to %s was not taken", request.path)
-        return self._refusal(request, Refusal(503, "try_again", "this was not taken; send it again", retry_after=1))
+        return self._refusal(request, TRY_AGAIN)
 
     def _batch(self, body: bytes, request: Request, reply: Reply) -> None:
         batch = read_batch(body)

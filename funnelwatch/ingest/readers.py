@@ -42,7 +42,8 @@ _encode = msgspec.msgpack.Encoder().encode
 _decode_tasks = msgspec.msgpack.Decoder(list[Task]).decode
 _decode_outcome = msgspec.msgpack.Decoder(tuple[list[Counts], str]).decode
 
-_TRY_AGAIN = Refusal(503, "try_again", "this was not taken; send it again", retry_after=1)
+#: For what was not taken by a fault of ours: clients keep what is answered 503, and send it again.
+TRY_AGAIN = Refusal(503, "try_again", "this was not taken; send it again", retry_after=1)
 
 #: Called once with what became of a task's messages when they are durable, or with why they were not taken.
 Done = Callable[[Counts | Refusal], None]
@@ -110,7 +111,7 @@ class Readers:
     def _lost(self, link: "_Link", group: list[_Waiting]) -> None:
         self._ready.discard(link)
         self._idle.discard(link)
-        self._taken(group, repeat(_TRY_AGAIN, len(group)))
+        self._taken(group, repeat(TRY_AGAIN, len(group)))
         while self._waiting and not self._ready:  # nobody is left to wait for
             self._unread -= 1
             self._read_here(*self._waiting.popleft())
@@ -200,10 +201,10 @@ class _Link(asyncio.Protocol):
 
 def _written(done: Done, counts: Counts, future: "asyncio.Future[None]") -> None:
     if future.cancelled():
-        done(_TRY_AGAIN)
+        done(TRY_AGAIN)
     else:
         error = future.exception()
-        done(counts if error is None else error if isinstance(error, Refusal) else _TRY_AGAIN)
+        done(counts if error is None else error if isinstance(error, Refusal) else TRY_AGAIN)
 
 
 def _serve(parent: socket.socket, spool: Path, most_bytes: int) -> None:

@@ -36,7 +36,7 @@ NAMED_VALUES = 100
 LEAST_SHARE = 0.0005
 
 #: Dimensions of which pairs may be chosen. Versions are left out: they are parts of a browser or system, and many; source and medium,
-#: because an incident is then told by them where its campaign, which the usual combinations hold, says more.
+#: because they say less than the campaign, which the usual combinations hold.
 CANDIDATES = (
     "device", "os", "browser", "country", "region", "campaign", "app_version", "landing_page", "new_or_returning",
     "payment_provider", "payment_method", "shipping_method",

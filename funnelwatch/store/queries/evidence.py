@@ -16,7 +16,7 @@ from funnelwatch.store.queries.rollup_writes import COMMITTED, OF_FUNNEL, parame
 from funnelwatch.store.scope import Scope
 
 #: Dimensions searched for the broken cohort. Finer ones (os_version) split leaves without naming causes; coarser ones
-#: (consent) are in them.
+#: (consent) are in them. Of those that hold the same sessions the first names the cohort: a campaign before the source it comes by.
 SEARCHED = (
     "device", "os", "browser", "browser_version", "country", "region", "campaign", "source", "medium", "app_version",
     "landing_page", "new_or_returning", "payment_provider", "payment_method", "shipping_method", "coupon",
