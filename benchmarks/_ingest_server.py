@@ -3,7 +3,6 @@
 `python -m benchmarks._ingest_server DIR` prints its port. `/control/...` answers what the measurement needs to know.
 """
 
-import gc
 import json
 import os
 import sys
@@ -18,6 +17,7 @@ from django.http import HttpRequest, HttpResponse
 from django.urls import path
 
 from funnelwatch import config
+from funnelwatch.core import collector
 from funnelwatch.ingest import geo
 from funnelwatch.ingest.api import IngestApp, handles
 from funnelwatch.ingest.drain import Drain
@@ -105,11 +105,8 @@ def main(directory: Path) -> None:
     socket = server.config.bind_socket()
     socket.listen(1024)  # who reads the port may connect at once
     geo.load()
-    # The switch interval is that of `funnelwatch up`: the drain may not hold the event loop for long. The collector need not look at
-    # what was loaded at start.
-    sys.setswitchinterval(0.0002)
-    gc.freeze()
-    gc.set_threshold(50_000, 20, 50)
+    sys.setswitchinterval(0.0002)  # as `funnelwatch up`: the drain may not hold the event loop for long
+    collector.spare()
     sys.stdout.write(f"{socket.getsockname()[1]}\n")
     sys.stdout.flush()
     threading.Thread(target=_end_with_parent, daemon=True).start()

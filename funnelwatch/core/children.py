@@ -7,12 +7,14 @@ from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import current_process, get_context, parent_process
 from typing import TypeVar
 
+from funnelwatch.core import collector
+
 T = TypeVar("T")
 
 
 def pool(count: int) -> ProcessPoolExecutor:
     """`count` fresh processes. What they run has to stand in a module that imports without Django."""
-    return ProcessPoolExecutor(count, mp_context=get_context("spawn"), initializer=end_with_parent)
+    return ProcessPoolExecutor(count, mp_context=get_context("spawn"), initializer=_begin)
 
 
 def apart(work: Callable[..., T], *arguments: object) -> T:
@@ -21,6 +23,11 @@ def apart(work: Callable[..., T], *arguments: object) -> T:
         return work(*arguments)
     with pool(1) as child:
         return child.submit(work, *arguments).result()
+
+
+def _begin() -> None:
+    end_with_parent()
+    collector.spare()
 
 
 def end_with_parent() -> None:

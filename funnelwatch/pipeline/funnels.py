@@ -61,7 +61,9 @@ def counted(client: Client, project: Project, whole: FunnelDef, from_minute: int
         now = clock.to_minute(clock.now()) + 1
         judged = _collected(client, whole, now - UNSEEN_DAYS * 1_440, now)
     found = [each for each in dict.fromkeys((judged, *stored)) if len(each.steps) >= 2]
-    return min(found, key=lambda each: len(rollups.missing(client, each, from_minute, to_minute)), default=None)
+    if len(found) < 2:
+        return found[0] if found else None
+    return min(found, key=lambda each: len(rollups.missing(client, each, from_minute, to_minute)))
 
 
 def preview(client: Client, project: Project, draft: Draft) -> dict[str, Any]:

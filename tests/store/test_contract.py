@@ -218,7 +218,7 @@ QUESTIONS: dict[str, tuple[tuple[Callable[..., Any], ...], Callable[[Client], An
     "settled": ((ages.settled,), lambda c: ages.settled(c, SPAN, 1)),
     "series": ((funnels.series, funnels.number_of), lambda c: funnels.series(c, SPAN, "view_item", PHONES)),
     "time to convert": ((funnels.time_to_convert,), lambda c: funnels.time_to_convert(c, SPAN, "view_item")),
-    "movers": ((comparison.movers, funnels.counts_by), lambda c: comparison.movers(c, Span(FUNNEL, MINUTE, MINUTE + 60, MINUTE + 400), LATER, 10)["movers"]),
+    "movers": ((comparison.movers, funnels.counts_by, funnels.counts_of_all), lambda c: comparison.movers(c, Span(FUNNEL, MINUTE, MINUTE + 60, MINUTE + 400), LATER, 10)["movers"]),
     "freshness": ((health.freshness,), lambda c: health.freshness(c, PROJECT, START + 7_200_000)["events"]),
     "clocks": ((health.clocks,), lambda c: health.clocks(c, PROJECT, START, START + 7_200_000)),
     "disk": ((health.tables, health.columns, health.expiring), lambda c: (len(health.tables(c)) > 0, len(health.columns(c, "events")) > 0, {row["table"] for row in health.expiring(c, 2 * START)} >= {"events", "visitors"})),

@@ -31,7 +31,7 @@ def movers(client: Client, before: Span, after: Span, least_entered: int = 50, l
     """
     before, after = comparable(client, before, after)
     then, since = (
-        {cohort: steps_of(span.funnel, found, {}) for cohort, found in funnels.counts_by(client, span, None).items()} for span in (before, after)
+        {cohort: steps_of(span.funnel, found, {}) for cohort, found in funnels.counts_of_all(client, span).items()} for span in (before, after)
     )
     rows = [
         {**row, "cohort": cohort.to_json(), "conversions": row["difference"] * row["after"]["entered"]}

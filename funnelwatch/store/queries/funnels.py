@@ -89,16 +89,17 @@ def report(client: Client, span: Span, by: Sequence[str] = ()) -> dict[str, Any]
     `minutes_missing` are those of the live history before `as_of_minute` that are still to be counted; while there are any, nobody knows
     how complete the counts are.
     """
+    dims = _find_set(client, span, by)
     missing = [] if span.run_id else rollups.missing(client, span.funnel, span.from_minute, min(span.to_minute, span.as_of_minute))
     shares = arrival.Shares({"": {}}) if missing else _shares(client, span, by)
-    groups = {cohort: steps_of(span.funnel, counts, shares.of(cohort)) for cohort, counts in counts_by(client, span, tuple(by)).items()} if by else {}
+    groups = {cohort: steps_of(span.funnel, counts, shares.of(cohort)) for cohort, counts in _counts(client, span, by, dims).items()} if by else {}
     largest = sorted(groups.items(), key=lambda item: -item[1][0].entered)[:GROUPS]
     return {
         "minutes_missing": len(missing),
-        "steps": [step.to_json() for step in steps_of(span.funnel, counts_by(client, span, ()).get(EVERYONE, {}), shares.of(EVERYONE))],
+        "steps": [step.to_json() for step in steps_of(span.funnel, _stored(client, span, ()).get(EVERYONE, {}), shares.of(EVERYONE))],
         "groups": [{"cohort": cohort.to_json(), "steps": [step.to_json() for step in steps]} for cohort, steps in largest],
         "left_out": max(0, len(groups) - GROUPS),
-        "pooled_days": _pooled_days(client, span, tuple(by)),
+        "pooled_days": cuts.pooled_days(client, replace(span.scope(), to_minute=span.to_minute), dims) if dims else 0,
     }
 
 
@@ -178,13 +179,22 @@ _OF_SPAN = f"{OF_FUNNEL} AND minute + lag <= {{as_of:UInt32}} AND {COMMITTED}"
 Counts = Mapping[int, tuple[int, int]]
 
 
-def counts_by(client: Client, span: Span, by: tuple[str, ...] | None) -> dict[Cohort, Counts]:
-    """By cohort of these dimensions; `by` None means every cohort of every stored dimension set. Raises ValueError for unknown ones."""
-    if by is not None and not set(by) <= set(DIMENSIONS):
-        raise ValueError(f"unknown dimension in {', '.join(by)}; there are {', '.join(DIMENSIONS)}")
-    dims = None if by is None else _find_set(client, span, by)
-    if by is not None and dims is None:
-        return _counts_from_journey(client, span, by)
+def counts_by(client: Client, span: Span, by: Sequence[str]) -> dict[Cohort, Counts]:
+    """By cohort of these dimensions. Raises ValueError for unknown ones."""
+    return _counts(client, span, by, _find_set(client, span, by))
+
+
+def counts_of_all(client: Client, span: Span) -> dict[Cohort, Counts]:
+    """Every cohort of every dimension set that is rolled up."""
+    return _stored(client, span, None)
+
+
+def _counts(client: Client, span: Span, by: Sequence[str], dims: tuple[str, ...] | None) -> dict[Cohort, Counts]:
+    return _counts_from_journey(client, span, tuple(by)) if dims is None else _stored(client, span, dims)
+
+
+def _stored(client: Client, span: Span, dims: tuple[str, ...] | None) -> dict[Cohort, Counts]:
+    """From the roll-ups, by cohort of one dimension set, or of all without one."""
     rows = client.query(
         f"""
         SELECT dims, value, step, toInt64(sumIf(entered, minute < {{end:UInt32}})),
@@ -249,8 +259,10 @@ def steps_of(funnel: FunnelDef, found: Counts, shares: Mapping[int, arrival.Shar
 def _find_set(client: Client, span: Span, by: Sequence[str]) -> tuple[str, ...] | None:
     """The dimension set of just these dimensions that is stored for every day (UTC) of the span, in its own order.
 
-    Some sets are chosen day by day: one that is missing on a day would leave out that day's sessions.
+    Some sets are chosen day by day: one that is missing on a day would leave out that day's sessions. Raises ValueError for unknown ones.
     """
+    if not set(by) <= set(DIMENSIONS):
+        raise ValueError(f"unknown dimension in {', '.join(by)}; there are {', '.join(DIMENSIONS)}")
     if not by:
         return ()
     orders = [",".join(names) for names in permutations(by)]
@@ -271,13 +283,6 @@ def stored_cohort(client: Client, span: Span, cohort: Cohort) -> tuple[str, list
     if dims is None:
         raise ValueError(f"{', '.join(cohort.dimensions)} is not rolled up together")
     return ",".join(dims), [SEPARATOR.join(values) for values in product(*(cohort.values(name) for name in dims))]
-
-
-def _pooled_days(client: Client, span: Span, by: Sequence[str]) -> int:
-    dims = _find_set(client, span, by)
-    if not dims:  # everyone, or counted from the sessions themselves
-        return 0
-    return cuts.pooled_days(client, replace(span.scope(), to_minute=span.to_minute), dims)
 
 
 def _one_by_one(cohort: Cohort) -> None:
