@@ -125,16 +125,13 @@ def _blocks(rows: Iterable[Row]) -> Iterator[_Block]:
 
 def _read_all(blocks: Iterator[_Block], arrival: Arrival) -> Iterator[tuple[_Block, bytes, Dropped]]:
     """Each block with its spool lines and drops. A small file is read here; a large one by CHILDREN processes, in order."""
-    first = next(blocks, None)
-    if first is None:
-        return
-    yield (first, *intake.read_block(first.raws, arrival))
-    second = next(blocks, None)
-    if second is None:
+    begun = list(islice(blocks, 2))
+    if len(begun) < 2:
+        yield from ((block, *intake.read_block(block.raws, arrival)) for block in begun)
         return
     with children.pool(CHILDREN) as readers:
         waiting: deque[tuple[_Block, Future[tuple[bytes, Dropped]]]] = deque()
-        for block in chain([second], blocks):
+        for block in chain(begun, blocks):
             waiting.append((block, readers.submit(intake.read_block, block.raws, arrival)))
             if len(waiting) > CHILDREN:
                 done, future = waiting.popleft()
