@@ -74,6 +74,23 @@ REASONS = {
 }  # fmt: skip
 
 
+#: What somebody did instead of the next step; other events by their name.
+_NEXT = {
+    "": "Left the shop", "page_view": "Looked at another page", "view_item_list": "Looked at a list", "view_item": "Looked at a product",
+    "search": "Searched", "add_to_cart": "Put something in the cart", "remove_from_cart": "Took something out", "view_cart": "Went to the cart",
+    "begin_checkout": "Began the checkout", "add_shipping_info": "Chose a shipping method", "add_payment_info": "Gave payment details",
+    "purchase": "Ordered", "payment_failed": "Saw a payment error", "exception": "Met a script error", "http_error": "Met a failed request",
+    "resource_error": "Met a failed resource", "out_of_stock": "Found it sold out", "coupon_rejected": "Had a coupon refused",
+    "login": "Signed in", "sign_up": "Signed up",
+}  # fmt: skip
+
+
+def next_event(event: str, error_code: str) -> str:
+    """What somebody did who went no further: `payment_failed`, `card_declined` -> Saw a payment error: card_declined."""
+    said = _NEXT.get(event) or humanise(event)
+    return f"{said}: {error_code}" if error_code else said
+
+
 def cohort(rows: list[dict[str, str]]) -> str:
     """How people read a cohort; `everyone` when empty."""
     return Cohort.from_json(rows).label()

@@ -1,5 +1,6 @@
 """The one protocol on both engines: values in and out, repeated blocks, errors that say what to do."""
 
+import os
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
@@ -157,3 +158,12 @@ def test_the_password_is_in_no_error() -> None:
     thread.start()
     thread.join()
     assert "sw0rdfish" not in str(caught[0])
+
+
+def test_merges_of_the_engine_in_process_stand_back_behind_everything_else(store: ChdbClient) -> None:
+    store.command("CREATE TABLE IF NOT EXISTS merged (x UInt8) ENGINE = MergeTree ORDER BY x")
+    store.insert("merged", {"x": [1]})
+    threads = {path: path.joinpath("comm").read_text().strip() for path in Path("/proc/self/task").iterdir()}
+    nice = {name: os.getpriority(os.PRIO_PROCESS, int(path.name)) for path, name in threads.items()}
+    assert nice["MergeMutate"] == nice["python"] + 10
+    store.command("DROP TABLE merged")

@@ -29,7 +29,7 @@ _SAMPLED = 4
 def drop_off(client: Client, span: Span, step: str, cohort: Cohort = EVERYONE, limit: int = 20) -> dict[str, Any]:
     """`{left, left_out, next: [{event, error_code, sessions, share, interval}]}`: the first thing those did who went no further than `step`.
 
-    Event "" is leaving. `left` counts those that had the time to go on and did not, `left_out` those too young to tell.
+    Event "" is leaving; page timings, which tell nothing of what somebody did, are passed over. `left` counts those that had the time to go on and did not, `left_out` those too young to tell.
     """
     trials = _Trials.of(client, span, step, cohort)
     rows = client.query(
@@ -39,7 +39,8 @@ def drop_off(client: Client, span: Span, step: str, cohort: Cohort = EVERYONE, l
                 argMinIf(events.error_code, (ts, message_id), after) AS code
             FROM (SELECT session, first_at, visitor_id, at FROM ({trials.sql}) WHERE NOT went_on) AS stopped
             LEFT JOIN (
-                SELECT {_who(span)} AS actor, name, error_code, ts, message_id FROM events WHERE {_IN_SPAN} LIMIT 1 BY message_id
+                SELECT {_who(span)} AS actor, name, error_code, ts, message_id FROM events
+                WHERE {_IN_SPAN} AND name != 'web_vital' LIMIT 1 BY message_id
             ) AS events ON events.actor = stopped.visitor_id
             GROUP BY stopped.session, stopped.first_at
         ) GROUP BY event, code ORDER BY sessions DESC, event, code LIMIT {{limit:UInt32}}

@@ -1,8 +1,10 @@
 """The funnel explorer: how many made each step, against the same time a week before, whole and by one dimension."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import date, datetime, time, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from django.http import QueryDict
 
@@ -12,7 +14,8 @@ from funnelwatch.core.vocabulary import DIMENSIONS
 from funnelwatch.pipeline.funnels import UNSEEN_DAYS, counted, watched_funnels
 from funnelwatch.projects.models import Project
 from funnelwatch.store.client import Client
-from funnelwatch.store.queries import funnels
+from funnelwatch.store.queries import funnels, names, sessions
+from funnelwatch.store.queries.ages import settled
 from funnelwatch.store.queries.funnels import Span, StepCount
 from funnelwatch.web import format, words
 from funnelwatch.web.data import stored
@@ -26,9 +29,11 @@ PERIODS = {
     "7d": ("Last 7 days", 10_080, 360),
     "28d": ("Last 28 days", 40_320, 1440),
 }
-WEEK = 10_080
+DAY, WEEK = 1_440, 10_080
 BREAKDOWNS = tuple(name for name in DIMENSIONS if name not in ("consent", "currency"))
 ROWS = 12
+#: Of what those who left did next, most first.
+NEXT = 7
 #: Fewer sessions than this in a cell make no comparison.
 FEW = 50
 #: Upper ends, in minutes, of the bars of the time to convert.
@@ -43,6 +48,7 @@ class Filters:
     by: str = "device"
     funnel: str = ""
     step: str = ""
+    until: str = ""  # the last day of the period, in the shop's zone; empty is now
 
     @classmethod
     def of(cls, params: QueryDict) -> "Filters":
@@ -52,6 +58,7 @@ class Filters:
             by=by if by in BREAKDOWNS else "device",
             funnel=params.get("funnel", "")[:60],
             step=params.get("step", "")[:60],
+            until=_day(params.get("until", "")),
         )
 
 
@@ -60,6 +67,7 @@ def context(project: Project, filters: Filters) -> dict[str, Any]:
     shown = stored.ask(lambda: _report(stored.client(), project, filters))
     return {
         "filters": filters,
+        "today": _today(project).isoformat(),
         "periods": [(code, name) for code, (name, *_) in PERIODS.items()],
         "breakdowns": [(name, words.DIMENSIONS.get(name, words.humanise(name))) for name in BREAKDOWNS],
         "by_label": words.DIMENSIONS.get(filters.by, words.humanise(filters.by)),
@@ -69,16 +77,16 @@ def context(project: Project, filters: Filters) -> dict[str, Any]:
 
 
 def _report(client: Client, project: Project, filters: Filters) -> dict[str, Any]:
-    now = clock.now_ms()
     _, minutes, bucket = PERIODS[filters.period]
-    watched = watched_funnels(client, project, now - max(UNSEEN_DAYS * 1_440, minutes) * 60_000, now)
-    names = [each.whole.name for each in watched]
+    now = clock.to_minute(clock.now())
+    minute = min(now, _end_of(filters.until, project)) if filters.until else now
+    # The running minute is looked into for what is collected, and not counted.
+    watched = watched_funnels(client, project, (minute - max(UNSEEN_DAYS * DAY, minutes)) * 60_000, (minute + 1) * 60_000)
     chosen = next((each for each in watched if each.whole.name == filters.funnel), watched[0] if watched else None)
     if chosen is None:
-        return {"funnels": []}
-    minute = clock.to_minute(clock.now())
+        return {"funnels": [], "newest": _newest(client, project, minute)}
     funnel = counted(client, project, chosen.whole, minute - minutes, minute) or chosen.collected
-    span = Span(funnel, minute - minutes, minute, minute)
+    span = Span(funnel, minute - minutes, minute, now)
     # A week before, as it was known this long after: late conversions are missing from both alike.
     before = Span(funnel, span.from_minute - WEEK, span.to_minute - WEEK, span.as_of_minute - WEEK)
     now_report, then_report = funnels.report(client, span, (filters.by,)), funnels.report(client, before, (filters.by,))
@@ -86,7 +94,7 @@ def _report(client: Client, project: Project, filters: Filters) -> dict[str, Any
     pair = next((i for i, step in enumerate(funnel.steps[1:]) if step.name == filters.step), _weakest(steps))
     compared = bool(then_report["steps"][0]["entered"] and not then_report["minutes_missing"])
     return {
-        "funnels": names,
+        "funnels": [each.whole.name for each in watched],
         "name": chosen.whole.name,
         "missing": [words.step(step.name) for step in chosen.whole.steps if step not in funnel.steps],
         "being_counted": bool(now_report["minutes_missing"]),
@@ -168,11 +176,14 @@ def _detail(client: Client, project: Project, span: Span, before: Span, pair: in
     rate: Callable[[dict[str, Any] | None], float | None] = lambda row: (  # noqa: E731
         round(row["converted"] / row["entered"] * 100, 3) if row and row["entered"] >= FEW / 5 else None
     )
-    waits = funnels.time_to_convert(client, span, step_to)
+    old = settled(client, span, pair + 1)
+    old = replace(old, from_minute=old.to_minute - (span.to_minute - span.from_minute))
+    waits = funnels.time_to_convert(client, old, step_to)
     nothing = [None] * len(points)
     return {
         "name": words.step_range(f"{step_from}->{step_to}"),
-        "waits": waits | {"bars": _bars(waits)},
+        "waits": waits | {"bars": _bars(waits), "until": old.to_minute * 60},
+        "next": _next(client, span, step_from),
         "chart": {
             "zone": project.timezone, "locale": "en", "currency": project.currency, "unit": "percent", "worse": "down", "cp": None,
             "changes": [], "responses": [], "x": [row["minute"] * 60 for row in points],
@@ -180,6 +191,39 @@ def _detail(client: Client, project: Project, span: Span, before: Span, pair: in
         } if points else None,
         "points": [{"at": row["minute"] * 60, "rate": row["converted"] / row["entered"] if row["entered"] else None, "entered": row["entered"]} for row in points],
     }  # fmt: skip
+
+
+def _next(client: Client, span: Span, step: str) -> dict[str, Any]:
+    """What those did who went no further than the step, in the last day of the time: it is read from the events themselves."""
+    day = replace(span, from_minute=max(span.from_minute, span.to_minute - DAY))
+    found = sessions.drop_off(client, day, step, limit=NEXT)
+    most = max((row["share"] for row in found["next"]), default=1.0)
+    rows = [row | {"label": words.next_event(row["event"], row["error_code"]), "width": row["share"] / most * 100} for row in found["next"]]
+    return {"left": found["left"], "left_out": found["left_out"], "rows": rows, "cut": day != span}
+
+
+def _newest(client: Client, project: Project, minute: int) -> str | None:
+    """The day of the newest event before that minute, in the shop's zone: history that was imported may lie years back."""
+    newest = names.newest(client, project.pk, minute * 60_000)
+    return None if newest is None else clock.from_ms(newest).astimezone(ZoneInfo(project.timezone)).date().isoformat()
+
+
+def _today(project: Project) -> date:
+    return clock.now().astimezone(ZoneInfo(project.timezone)).date()
+
+
+def _day(text: str) -> str:
+    """A day as ISO 8601 writes it, empty for anything else."""
+    try:
+        day = date.fromisoformat(text)
+    except ValueError:
+        return ""
+    return day.isoformat() if 1970 < day.year < 9999 else ""
+
+
+def _end_of(day: str, project: Project) -> int:
+    """The minute in which the next day begins where the shop is."""
+    return clock.to_minute(datetime.combine(date.fromisoformat(day) + timedelta(days=1), time.min, ZoneInfo(project.timezone)))
 
 
 def _bars(waits: dict[str, Any]) -> list[dict[str, Any]]:
