@@ -86,9 +86,9 @@ _NEXT = {
 
 
 def next_event(event: str, error_code: str) -> str:
-    """What somebody did who went no further: `payment_failed`, `card_declined` -> Saw a payment error: card_declined."""
+    """What somebody did who went no further: `payment_failed`, `card_declined` -> Saw a payment error: card declined."""
     said = _NEXT.get(event) or humanise(event)
-    return f"{said}: {error_code}" if error_code else said
+    return f"{said}: {error_code.replace('_', ' ')}" if error_code else said
 
 
 def cohort(rows: list[dict[str, str]]) -> str:

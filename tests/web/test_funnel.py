@@ -66,7 +66,7 @@ def test_a_day_ends_where_the_shop_is(alice: Client, visited: Callable[[int], No
 def test_those_who_left_are_told_by_what_they_did_next(alice: Client, visited: Callable[[int], None]) -> None:
     visited(OLD)
     text = text_of(alice.get("/p/loomlane/funnel/?until=2021-01-31"))
-    assert "Saw a payment error: card_declined 60 % Left the shop 20 % Searched 20 % Of 5 who had the time to go on" in text
+    assert "Saw a payment error: card declined 60 % Left the shop 20 % Searched 20 % Of 5 who had the time to go on" in text
 
 
 def test_those_who_may_still_go_on_have_not_left(alice: Client, visited: Callable[[int], None]) -> None:
