@@ -86,7 +86,7 @@ def _store_check(reachable: bool) -> dict[str, Any]:
 def _spool_check(spool: Any) -> dict[str, Any]:
     error = pipeline.ingest_status().get("last_error", "")
     limit = config.get_int("spool_max_mb") * 1024 * 1024
-    size = f"{format.group(spool.waiting_events)} event{"" if spool.waiting_events == 1 else "s"} waiting, {spool.spool_bytes / 1e6:.1f}{format.NBSP}MB"
+    size = f"{format.group(spool.waiting_events)} event{'' if spool.waiting_events == 1 else 's'} waiting, {spool.spool_bytes / 1e6:.1f}{format.NBSP}MB"
     if error:
         return _check("Spool", False, f"{size}; the drain says: {error}", "The spool empties by itself once the event store is back.")
     if spool.spool_bytes >= limit:
