@@ -109,10 +109,13 @@ async def measure(port: int, pid: int, plan: Plan) -> dict[str, float]:
     figures["refused"] = load.refused
 
     _say("soak")
-    before = process.memory_info().rss
-    load = await run(port, _traffic(50), plan.soak, per_second=half)
-    sent += (load.requests - load.refused) * 50
-    figures["rss_growth_mb"] = (process.memory_info().rss - before) / 2**20
+    rss = [process.memory_info().rss]
+    for _ in range(2):  # what is still warming up grows in the first half, what leaks in both
+        load = await run(port, _traffic(50), plan.soak / 2, per_second=half)
+        sent += (load.requests - load.refused) * 50
+        rss.append(process.memory_info().rss)
+    figures["rss_growth_mb"] = (rss[2] - rss[0]) / 2**20
+    figures["rss_growth_second_half_mb"] = (rss[2] - rss[1]) / 2**20
     figures["rss_mb"] = process.memory_info().rss / 2**20
     await _drained(port)
 
