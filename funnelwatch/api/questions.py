@@ -90,7 +90,7 @@ class Questions(Scoped):
     def drop_off(self, request: Request, pk: str) -> Response:
         """What those did next who reached a step and not the one after it: `next`, each with its share of `left` and the 95 % interval.
 
-        The first event within 30 minutes; an empty one is leaving. `left_out` counts sessions too young to tell.
+        The first event within 30 minutes that is no `web_vital`; an empty one is leaving. `left_out` counts sessions that may still go on.
         """
         limit = _limit(request)
         with countable():

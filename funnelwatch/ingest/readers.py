@@ -1,6 +1,6 @@
 """Child processes that read messages and spool them: that is most of ingest's work, and this process's interpreter serves everyone else.
 
-Requests that come while all children are busy go to the next free one together. Each child has a spool of its own and commits a group
+Requests that come while the children that are at work are busy go to the next free one together. Each child has a spool of its own and commits a group
 with one fsync, so only counts come back; a writer of this process would wait for its interpreter before and after each.
 """
 
@@ -34,6 +34,8 @@ _MOST_BYTES = 512 * 1024
 #: commit costs as much as reading six events: with 64 connections that send single events (58 KB) two children took 12,600 a second, one 19,200.
 _SHARE_BYTES = 128 * 1024
 _RESTART_SECONDS = 1.0
+#: A group takes 20 ms. When none was done in this time, whoever is at work is held up, and the others go on without it.
+_HELD_UP_SECONDS = 0.1
 #: Requests being read or waiting for it that make a burst: at half of what this can do there are one or two.
 _CROWD = 8
 #: Messages in a second that make children worth their 150 MB each: reading these takes 2 % of an interpreter.
@@ -67,6 +69,8 @@ class Readers:
         self._waiting: deque[_Waiting] = deque()
         self._unread = self._unread_bytes = 0
         self._sharing = False
+        self._groups = 0  # done so far
+        self._watch: asyncio.TimerHandle | None = None
         self._keepers: list[asyncio.Task[None]] = []
         self._second, self._seen = 0, 0
 
@@ -94,11 +98,22 @@ class Readers:
             asyncio.get_running_loop().call_soon(self._share)
 
     def _share(self) -> None:
-        """Give what waits to as many children as it is worth, in equal parts: else one took all that came at once."""
+        """Set as many children to work as what is unread is worth."""
         self._sharing = False
-        worth = 1 + self._unread_bytes // _SHARE_BYTES
         at_work = len(self._ready) - len(self._idle)
-        for free in range(min(worth - at_work, len(self._idle)), 0, -1):
+        self._hand_over(1 + self._unread_bytes // _SHARE_BYTES - at_work)
+        if self._waiting and self._idle and self._watch is None:
+            self._watch = asyncio.get_running_loop().call_later(_HELD_UP_SECONDS, self._look_again, self._groups)
+
+    def _look_again(self, groups: int) -> None:
+        self._watch = None
+        if groups == self._groups:
+            self._hand_over(len(self._idle))
+        self._share()
+
+    def _hand_over(self, children: int) -> None:
+        """Give what waits to so many of the idle children, in equal parts: else one took all that came at once."""
+        for free in range(min(children, len(self._idle)), 0, -1):
             most = -(-len(self._waiting) // free)
             group: list[_Waiting] = []
             size = 0
@@ -115,6 +130,7 @@ class Readers:
 
     def _taken(self, link: "_Link", group: list[_Waiting], outcomes: "Iterable[Counts | Refusal]") -> None:
         self._settled(group)
+        self._groups += 1
         self._free(link)  # before the answers: it reads the next group while they go out
         _answer(group, outcomes)
 

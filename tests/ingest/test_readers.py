@@ -91,28 +91,55 @@ def test_when_a_reader_dies_the_client_is_told_to_send_again_and_another_takes_i
     assert [row["message_id"] for row in beside.stored()][500:] == ["m2"]
 
 
-def test_what_waits_for_a_reader_that_dies_is_read_by_another(tmp_path: Path, store: Client, project_id: int) -> None:
-    node = Node(tmp_path / "two", store, project_id + 800_000, readers=2)
+@pytest.fixture
+def pair(tmp_path: Path, store: Client, project_id: int) -> Iterator[Node]:
+    """A node with two readers, both ready."""
+    made = Node(tmp_path / "pair", store, project_id + 800_000, readers=2)
+    made.batch(*RUSH)
+    wait_for(lambda: len(made.app._readers._ready) == 2)
+    yield made
+    made.close()
+
+
+def at_work(node: Node) -> psutil.Process:
+    """The one of its readers that gets the next request: the one that had the last ones."""
+    used = {reader: reader.cpu_times().user for reader in children_of()}
+    for _ in range(20):
+        node.batch(*[{**MESSAGES[0], "messageId": f"more {number}"} for number in range(100)])
+    (found,) = [reader for reader, time in used.items() if reader.cpu_times().user > time]
+    return found
+
+
+def test_what_waits_for_a_reader_that_dies_is_read_by_another(pair: Node) -> None:
+    reader = at_work(pair)
+    pair.app._readers._look_again = lambda groups: None
+    reader.suspend()
+    with ThreadPoolExecutor(2) as others:
+        lost = others.submit(pair.batch, MESSAGES[1])
+        wait_for(lambda: len(pair.app._readers._idle) == 1)
+        waiting = others.submit(pair.batch, {**MESSAGES[1], "messageId": "m3"})
+        wait_for(lambda: pair.app._readers._waiting)
+        reader.kill()
+        assert (lost.result().status_code, waiting.result().status_code) == (503, 200)
+        assert len(pair.app._readers._ready) == 1, "it waited for the dead one's successor"
+    assert [row["message_id"] for row in pair.stored() if row["message_id"] in ("m2", "m3")] == ["m3"]
+
+
+def test_nobody_waits_for_a_reader_that_is_held_up(pair: Node) -> None:
+    reader = at_work(pair)
+    reader.suspend()
     try:
-        before = children_of()
-        node.batch(*RUSH)
-        wait_for(lambda: len(node.app._readers._ready) == 2)
-        used = {reader: reader.cpu_times().user for reader in children_of() - before}
-        for _ in range(20):
-            node.batch(*[{**MESSAGES[0], "messageId": f"more {number}"} for number in range(100)])
-        (at_work,) = [reader for reader, time in used.items() if reader.cpu_times().user > time]
-        at_work.suspend()
-        with ThreadPoolExecutor(2) as others:
-            lost = others.submit(node.batch, MESSAGES[1])
-            wait_for(lambda: len(node.app._readers._idle) == 1)
-            waiting = others.submit(node.batch, {**MESSAGES[1], "messageId": "m3"})
-            wait_for(lambda: node.app._readers._waiting)
-            at_work.kill()
-            assert (lost.result().status_code, waiting.result().status_code) == (503, 200)
-            assert len(node.app._readers._ready) == 1, "it waited for the dead one's successor"
-        assert [row["message_id"] for row in node.stored() if row["message_id"] in ("m2", "m3")] == ["m3"]
+        with ThreadPoolExecutor(1) as other:
+            held_up = other.submit(pair.batch, MESSAGES[1])
+            wait_for(lambda: len(pair.app._readers._idle) == 1)
+            for number in range(3):
+                assert pair.batch({**MESSAGES[1], "messageId": f"n{number}"}).status_code == 200
+            assert not held_up.done()
+            reader.resume()
+            assert held_up.result().status_code == 200
     finally:
-        node.close()
+        reader.resume()
+    assert sorted(row["message_id"] for row in pair.stored() if row["message_id"][0] in "mn" and row["name"] == "page_view") == ["m2", "n0", "n1", "n2"]
 
 
 def test_a_full_spool_is_told_by_the_readers_too_and_empties_by_itself(beside: Node) -> None:

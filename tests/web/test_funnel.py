@@ -72,8 +72,28 @@ def test_those_who_left_are_told_by_what_they_did_next(alice: Client, visited: C
 def test_those_who_may_still_go_on_have_not_left(alice: Client, visited: Callable[[int], None]) -> None:
     visited(clock.to_minute(NOW) - 12)
     text = text_of(alice.get("/p/loomlane/funnel/?period=15m"))
-    assert "8 were here a short while ago and may still go on." in text
+    assert "5 were here a short while ago and may still go on." in text
     assert "Nobody went on in this time." in text
+
+
+def test_how_long_it_took_is_told_of_those_who_had_the_time(alice: Client, visited: Callable[[int], None]) -> None:
+    visited(clock.to_minute(NOW) - 70)
+    text = text_of(alice.get("/p/loomlane/funnel/?period=15m"))
+    assert "Half within 3 min, 90 % within 3 min" in text.replace("\u202f", " ")
+
+
+def test_a_shop_that_sends_one_step_is_told_what_is_missing(alice: Client, shop: Project) -> None:
+    made = a_session(shop.pk, "one", clock.to_minute(NOW) - 5, [(0, "page_view")])
+    events.insert(pipeline.runtime().client, made, f"one-step-{shop.pk}")
+    text = text_of(alice.get("/p/loomlane/funnel/"))
+    assert "No funnel to show yet" in text
+    assert "At least two of its steps have to be collected." in text
+
+
+def test_a_page_of_now_stays_one_when_a_filter_changes(alice: Client, visited: Callable[[int], None]) -> None:
+    visited(clock.to_minute(NOW) - 200)
+    for until in ("", NOW.date().isoformat(), "2099-01-01"):
+        assert 'name="until" value=""' in alice.get("/p/loomlane/funnel/", {"until": until}).content.decode()
 
 
 @pytest.mark.parametrize("until", ["yesterday", "9999-12-31", "0001-01-01", "2021-13-40", "2099-01-01", ""])

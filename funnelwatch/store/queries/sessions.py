@@ -29,7 +29,8 @@ _SAMPLED = 4
 def drop_off(client: Client, span: Span, step: str, cohort: Cohort = EVERYONE, limit: int = 20) -> dict[str, Any]:
     """`{left, left_out, next: [{event, error_code, sessions, share, interval}]}`: the first thing those did who went no further than `step`.
 
-    Event "" is leaving; page timings, which tell nothing of what somebody did, are passed over. `left` counts those that had the time to go on and did not, `left_out` those too young to tell.
+    Event "" is leaving; page timings, which tell nothing of what somebody did, are passed over. `left` counts those that had the time to go
+    on and did not, `left_out` those that may still.
     """
     trials = _Trials.of(client, span, step, cohort)
     rows = client.query(
@@ -50,7 +51,7 @@ def drop_off(client: Client, span: Span, step: str, cohort: Cohort = EVERYONE, l
     left = rows.columns[3][0] if len(rows) else 0
     return {
         "left": left,
-        "left_out": trials.left_out,
+        "left_out": trials.may_still,
         "next": [
             {"event": event, "error_code": code, "sessions": count, "share": count / left, "interval": rates.wilson(count, left)}
             for event, code, count, _ in rows
@@ -128,7 +129,8 @@ class _Trials:
 
     sql: str
     params: dict[str, Any]
-    left_out: int
+    left_out: int  # too young to tell
+    may_still: int  # those of them that have not gone on
 
     @classmethod
     def of(cls, client: Client, span: Span, step: str, cohort: Cohort) -> Self:
@@ -138,8 +140,9 @@ class _Trials:
             raise ValueError(f"{step} is the funnel's last step: nobody goes on from there")
         old = settled(client, span, number)
         young = replace(span, from_minute=old.to_minute)
-        left_out = client.query(f"SELECT toInt64(count()) FROM ({sql})", {**young.parameters(), **values, "step": number}).scalar()
-        return cls(sql, {**old.parameters(), **values, "step": number}, left_out)
+        counted = f"SELECT toInt64(count()), toInt64(countIf(NOT went_on)) FROM ({sql})"
+        left_out, may_still = next(iter(client.query(counted, {**young.parameters(), **values, "step": number})))
+        return cls(sql, {**old.parameters(), **values, "step": number}, left_out, may_still)
 
 
 def _trials(clause: str) -> str:

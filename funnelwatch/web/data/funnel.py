@@ -64,10 +64,13 @@ class Filters:
 
 def context(project: Project, filters: Filters) -> dict[str, Any]:
     """Template context of the page; without `report` while the store is away or nothing was collected."""
+    today = clock.now().astimezone(ZoneInfo(project.timezone)).date().isoformat()
+    if filters.until >= today:  # the day is not over
+        filters = replace(filters, until="")
     shown = stored.ask(lambda: _report(stored.client(), project, filters))
     return {
         "filters": filters,
-        "today": _today(project).isoformat(),
+        "today": today,
         "periods": [(code, name) for code, (name, *_) in PERIODS.items()],
         "breakdowns": [(name, words.DIMENSIONS.get(name, words.humanise(name))) for name in BREAKDOWNS],
         "by_label": words.DIMENSIONS.get(filters.by, words.humanise(filters.by)),
@@ -81,10 +84,11 @@ def _report(client: Client, project: Project, filters: Filters) -> dict[str, Any
     now = clock.to_minute(clock.now())
     minute = min(now, _end_of(filters.until, project)) if filters.until else now
     # The running minute is looked into for what is collected, and not counted.
-    watched = watched_funnels(client, project, (minute - max(UNSEEN_DAYS * DAY, minutes)) * 60_000, (minute + 1) * 60_000)
+    looked_at = minute - max(UNSEEN_DAYS * DAY, minutes)
+    watched = watched_funnels(client, project, looked_at * 60_000, (minute + 1) * 60_000)
     chosen = next((each for each in watched if each.whole.name == filters.funnel), watched[0] if watched else None)
     if chosen is None:
-        return {"funnels": [], "newest": _newest(client, project, minute)}
+        return {"funnels": [], "newest": _newest(client, project, looked_at, minute)}
     funnel = counted(client, project, chosen.whole, minute - minutes, minute) or chosen.collected
     span = Span(funnel, minute - minutes, minute, now)
     # A week before, as it was known this long after: late conversions are missing from both alike.
@@ -169,15 +173,15 @@ def _rows(now: dict[str, Any], then: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def _detail(client: Client, project: Project, span: Span, before: Span, pair: int, bucket: int, compared: bool) -> dict[str, Any]:
-    """The chosen pair of steps over time, and how long the step takes."""
+    """The chosen pair of steps over time, what those who left did next, and how long it took in as long a time that is old enough to tell."""
     step_from, step_to = span.funnel.pairs[pair]
     points = funnels.series(client, span, step_from, bucket_minutes=bucket)
     then = {row["minute"] + WEEK: row for row in funnels.series(client, before, step_from, bucket_minutes=bucket)} if compared else {}
     rate: Callable[[dict[str, Any] | None], float | None] = lambda row: (  # noqa: E731
         round(row["converted"] / row["entered"] * 100, 3) if row and row["entered"] >= FEW / 5 else None
     )
-    old = settled(client, span, pair + 1)
-    old = replace(old, from_minute=old.to_minute - (span.to_minute - span.from_minute))
+    old = settled(client, replace(span, from_minute=0), pair + 1)
+    old = replace(old, from_minute=max(old.to_minute - (span.to_minute - span.from_minute), 0))
     waits = funnels.time_to_convert(client, old, step_to)
     nothing = [None] * len(points)
     return {
@@ -202,14 +206,12 @@ def _next(client: Client, span: Span, step: str) -> dict[str, Any]:
     return {"left": found["left"], "left_out": found["left_out"], "rows": rows, "cut": day != span}
 
 
-def _newest(client: Client, project: Project, minute: int) -> str | None:
-    """The day of the newest event before that minute, in the shop's zone: history that was imported may lie years back."""
-    newest = names.newest(client, project.pk, minute * 60_000)
-    return None if newest is None else clock.from_ms(newest).astimezone(ZoneInfo(project.timezone)).date().isoformat()
-
-
-def _today(project: Project) -> date:
-    return clock.now().astimezone(ZoneInfo(project.timezone)).date()
+def _newest(client: Client, project: Project, looked_at: int, minute: int) -> str:
+    """The day of the newest event before `minute`, in the shop's zone, where none came since `looked_at`: imported history may lie years back."""
+    newest = names.newest(client, project.pk, minute * 60_000 - 1)
+    if newest is None or newest >= looked_at * 60_000:
+        return ""
+    return _day(clock.from_ms(newest).astimezone(ZoneInfo(project.timezone)).date().isoformat())
 
 
 def _day(text: str) -> str:
