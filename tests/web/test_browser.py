@@ -150,3 +150,19 @@ def test_everything_can_be_read_without_script(open_page: Callable[..., Page], i
     assert not page.locator("[data-theme-toggle]").is_visible()
     page.click("text=Acknowledge >> nth=0")
     assert "Acknowledged." in page.inner_text(".messages")
+
+
+def test_a_day_typed_into_the_funnel_page_is_asked_for_once_it_is_whole(open_page: Callable[..., Page]) -> None:
+    page = open_page("/p/loomlane/funnel/")
+    page.evaluate("window.sameDocument = true")
+    page.focus("[name=until]")
+    for key in "0130":
+        page.keyboard.press(key)
+    for key in "202":
+        page.keyboard.press(key)
+    assert page.evaluate("window.sameDocument") is True
+    with page.expect_navigation():
+        page.keyboard.press("1")
+    assert "until=2021-01-30" in page.url
+    assert page.input_value("[name=until]") == "2021-01-30"
+    assert page.complaints == []  # type: ignore[attr-defined]

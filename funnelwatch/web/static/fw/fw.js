@@ -75,7 +75,8 @@
     const copy = event.target.closest('[data-copy]');
     if (copy) navigator.clipboard.writeText(document.getElementById(copy.dataset.copy).textContent).then(() => toast('Copied.'), () => toast('Select the text and copy it by hand.'));
   });
-  document.addEventListener('change', event => { if (event.target.matches('[data-submit]')) event.target.form.requestSubmit(); });
+  // A year that is being typed is a date of the first century for a moment: not in range, not sent.
+  document.addEventListener('change', event => { if (event.target.matches('[data-submit]') && event.target.checkValidity()) event.target.form.requestSubmit(); });
 
   /* a swap keeps what the person is using: drawn charts, half-written notes, opened details */
   if (window.Idiomorph) {
