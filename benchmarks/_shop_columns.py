@@ -7,11 +7,14 @@ from funnelwatch.store.native import Column
 
 #: Chance of going on after each step, as shops have it.
 _ON = np.array([0.6, 0.35, 0.6, 0.8, 0.85, 0.8])
+#: So many values that some 2,000 cohorts are watched.
 _DIMENSIONS = {
-    "device": ("mobile", "desktop", "tablet"), "os": ("iOS", "Android", "Windows", "macOS"), "browser": ("Safari", "Chrome", "Firefox", "Edge"),
-    "browser_version": tuple(str(v) for v in range(17, 27)), "country": ("DE", "IN", "US", "FR", "GB", "ES", "IT", "NL"),
-    "region": tuple(f"R{v}" for v in range(40)), "source": ("(direct)", "google", "instagram", "newsletter"), "medium": ("(none)", "cpc", "email"),
-    "campaign": ("", "", "ig_sale", "autumn", "brand"), "app_version": ("2026.3.1", "2026.3.2"), "consent": ("granted", "denied"),
+    "device": ("mobile", "desktop", "tablet"), "os": ("iOS", "Android", "Windows", "macOS", "Linux", "ChromeOS"), "os_version": tuple(f"{v}" for v in range(30)),
+    "browser": ("Safari", "Chrome", "Firefox", "Edge", *(f"B{v}" for v in range(8))), "browser_version": tuple(f"{v}" for v in range(40)),
+    "country": ("DE", "IN", "US", "FR", "GB", "ES", "IT", "NL", *(f"C{v}" for v in range(52))), "region": tuple(f"R{v}" for v in range(150)),
+    "source": ("(direct)", "google", "instagram", "newsletter", *(f"site{v}" for v in range(36))), "medium": ("(none)", "cpc", "email"),
+    "campaign": ("", "ig_sale", "autumn", "brand", *(f"campaign{v}" for v in range(116))), "app_version": tuple(f"2026.3.{v}" for v in range(12)),
+    "consent": ("granted", "denied"),
 }  # fmt: skip
 _AT_PAYMENT = {"payment_provider": ("stripe", "paypal", "adyen"), "payment_method": ("card", "wallet", "invoice"), "shipping_method": ("standard", "express")}
 _SKUS = np.array([f"SKU-{number}" for number in range(5_000)], dtype=object)
@@ -34,9 +37,10 @@ def day(project_id: int, number: int, start_ms: int, events: int) -> dict[str, C
     columns: dict[str, Column] = {
         "project_id": np.full(size, project_id), "message_id": [f"{number}-{index}" for index in range(size)], "name": names[step],
         "ts": ts, "received_at": ts + rng.integers(50, 3_000, size), "visitor_id": visitors[session], "session_id": visitors[session],
-        "page_path": _PATHS[rng.integers(0, len(_PATHS), size)], "currency": np.full(size, "EUR", dtype=object),
+        "page_path": _PATHS[_skewed(rng, len(_PATHS), size)], "currency": np.full(size, "EUR", dtype=object),
         "value": np.where(bought, rng.integers(500, 20_000, size), None), "channel": np.full(size, "browser", dtype=object),
-        "order_id": np.where(bought, visitors[session], ""), "item_sku": [[sku] for sku in _SKUS[rng.integers(0, len(_SKUS), size)]],
+        "order_id": np.where(bought, visitors[session], ""), "item_sku": [[sku] for sku in _SKUS[_skewed(rng, len(_SKUS), size)]],
+        "item_category": [[f"Category {number}"] for number in _skewed(rng, 80, size)], "variants": [[f"test:{number}"] for number in rng.integers(0, 24, size)],
         "item_quantity": [[1]] * size, "properties": np.full(size, "{}", dtype=object),
     }  # fmt: skip
     for name, values in _DIMENSIONS.items():

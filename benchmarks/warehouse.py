@@ -86,6 +86,7 @@ def _store(path: Path, size: int) -> dict[str, float]:
         "rollup_eps": whole["rows"] / whole["rollup_s"],
         "backfill_day_s": later["rollup_s"] / (days - 1),
         "events_a_day": a_day,
+        "cohorts": client.query(f"SELECT uniqExact(dims, value) FROM funnel_minute WHERE minute >= {START // 60_000 + (days - 1) * DAY}").scalar(),
         "growth_exponent": math.log(spent[1] / spent[0]) / math.log(later["rows"] / second["rows"]),
         "rollup_minute_growth": figures["rollup_minute_s"] / first["rollup_minute_s"],
         "bytes_per_event": next(row["bytes"] for row in health.tables(client) if row["table"] == "events") / whole["rows"],
