@@ -82,7 +82,7 @@ def context(project: Project, filters: Filters) -> dict[str, Any]:
 def _report(client: Client, project: Project, filters: Filters) -> dict[str, Any]:
     _, minutes, bucket = PERIODS[filters.period]
     now = clock.to_minute(clock.now())
-    minute = min(now, _end_of(filters.until, project)) if filters.until else now
+    minute = _end_of(filters.until, project) if filters.until else now
     # The running minute is looked into for what is collected, and not counted.
     looked_at = minute - max(UNSEEN_DAYS * DAY, minutes)
     watched = watched_funnels(client, project, looked_at * 60_000, (minute + 1) * 60_000)
