@@ -26,7 +26,7 @@ from funnelwatch.store.client import Client, connect
 from funnelwatch.store.migrate import migrate
 from funnelwatch.store.native import Column
 from funnelwatch.store.queries import events, funnels, health
-from funnelwatch.store.queries.funnels import Span
+from funnelwatch.store.queries.span import Span
 
 PROJECT, START = 1, 1_790_035_200_000  # a midnight UTC
 DAY_MS, DAY = 86_400_000, 1_440

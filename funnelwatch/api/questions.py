@@ -17,7 +17,7 @@ from funnelwatch.incidents.contract import iso
 from funnelwatch.projects.models import Funnel
 from funnelwatch.store.queries import comparison, funnels, outcomes, rollups, sessions
 from funnelwatch.store.queries.ages import settled
-from funnelwatch.store.queries.funnels import Span
+from funnelwatch.store.queries.span import Span
 
 DAY, WEEK = 1_440, 10_080
 MOST = 100

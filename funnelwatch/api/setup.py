@@ -24,6 +24,7 @@ from funnelwatch.pipeline.funnels import preview
 from funnelwatch.projects.funnels import save
 from funnelwatch.projects.models import ApiToken, Channel, Connector, Funnel, Member, Project, WriteKey
 from funnelwatch.store.queries import funnels, latency
+from funnelwatch.store.queries.span import Span
 
 
 class Projects(mixins.ListModelMixin, mixins.RetrieveModelMixin, mixins.UpdateModelMixin, Scoped):
@@ -233,8 +234,8 @@ class Funnels(Questions, Created):
             return Response({"steps": latency.by_step(client(), asked, cohort(request)), "endpoints": latency.by_endpoint(client(), asked)})
 
 
-def _asked(funnel: Funnel, from_minute: int, to_minute: int) -> funnels.Span:
+def _asked(funnel: Funnel, from_minute: int, to_minute: int) -> Span:
     """The time asked for up to the running minute, as known now. Raises ValidationError where it was not collected, StoreUnavailable."""
     as_of, into = divmod(clock.to_ms(clock.now()), 60_000)
     to_minute = min(to_minute, as_of + 1)
-    return funnels.Span(collected(funnel, from_minute, to_minute), from_minute, to_minute, as_of, elapsed=into / 60_000)
+    return Span(collected(funnel, from_minute, to_minute), from_minute, to_minute, as_of, elapsed=into / 60_000)

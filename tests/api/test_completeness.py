@@ -21,6 +21,7 @@ from funnelwatch.pipeline.rolling import roll_up_new
 from funnelwatch.projects.models import Funnel, Project
 from funnelwatch.store.client import Client
 from funnelwatch.store.queries import arrival, events, funnels
+from funnelwatch.store.queries.span import Span
 from tests.web.conftest import NOW
 
 V1 = "/api/v1"
@@ -76,7 +77,7 @@ def test_a_source_that_comes_late_has_its_own_share_and_a_small_one_everyones(as
     asked = {"from": clock.from_minute(RECENT.start).isoformat(), "to": NOW.isoformat(), "by": "source"}
     answer = as_role("viewer").get(f"{V1}/funnels/{Funnel.objects.get().pk}/report", asked).json()
     groups = {Cohort.from_json(group["cohort"]): group["steps"] for group in answer["groups"]}
-    span = funnels.Span(funnel, RECENT.start, RECENT.stop, A)
+    span = Span(funnel, RECENT.start, RECENT.stop, A)
     # Of 80 looks of the app 9 minutes are half known; of 40 carts those of the last 10 minutes of looks.
     looks, carts = groups[APP]
     assert (looks["entered"], looks["complete_entered"]) == (62, near(62 / 80))
@@ -88,6 +89,13 @@ def test_a_source_that_comes_late_has_its_own_share_and_a_small_one_everyones(as
     assert (groups[SMALL][0]["complete_entered"], groups[SMALL][0]["complete"]) == (near(punctual), near(punctual))
     assert answer["steps"][0]["entered"] == 56 + 88
     assert answer["steps"][0]["complete_entered"] == near((56 + 88) / (56 / punctual + 88))
+
+
+def test_a_step_reached_only_after_the_span_has_the_completeness_of_its_minutes(learned: Client, shop: Project) -> None:
+    funnel = watched_funnels(learned, shop, (A - 100) * 60_000, A * 60_000)[0].collected
+    looks, carts = funnels.counts(learned, Span(funnel, RECENT.start, RECENT.start + 1, A))
+    assert (looks.entered, looks.converted) == (8, 4)
+    assert (carts.entered, carts.complete_entered) == (0, 1.0)
 
 
 def test_curves_are_learned_from_settled_minutes_as_known_then(learned: Client, shop: Project) -> None:
@@ -134,7 +142,7 @@ def test_an_event_of_a_clock_that_runs_ahead_counts_as_known_at_once(client: Cli
     events.insert(client, visits(shop, range(A - 50, A - 49), "ahead", 4, lag=-2), f"ahead-{shop.pk}")
     roll_up_new(client, shop)
     funnel = watched_funnels(client, shop, (A - 100) * 60_000, A * 60_000)[0].collected
-    looks, carts = funnels.counts(client, funnels.Span(funnel, A - 50, A - 40, A), Cohort.of({"source": "ahead"}))
+    looks, carts = funnels.counts(client, Span(funnel, A - 50, A - 40, A), Cohort.of({"source": "ahead"}))
     assert (looks.entered, looks.converted, carts.entered) == (4, 2, 2)
 
 

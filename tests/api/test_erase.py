@@ -23,6 +23,7 @@ from funnelwatch.pipeline.process import key_info
 from funnelwatch.projects.models import AuditRow, Project
 from funnelwatch.rollup import roll_up
 from funnelwatch.store.queries import funnels
+from funnelwatch.store.queries.span import Span
 from funnelwatch.web.errors import Error
 from tests.web.conftest import NOW
 
@@ -79,7 +80,7 @@ def entered(shop: Project) -> list[int]:
     """Arrivals at each step, by the roll-ups."""
     client = pipeline.runtime().client
     (watched,) = watched_funnels(client, shop, MINUTE * 60_000 - 10**9, MINUTE * 60_000 + 10**8)
-    span = funnels.Span(watched.collected, MINUTE, MINUTE + 60, MINUTE + 600)
+    span = Span(watched.collected, MINUTE, MINUTE + 60, MINUTE + 600)
     return [step.entered for step in funnels.counts(client, span)]
 
 

@@ -11,7 +11,7 @@ from funnelwatch.core.stats import rates
 from funnelwatch.rollup import roll_up
 from funnelwatch.store.client import Client
 from funnelwatch.store.queries import comparison, events
-from funnelwatch.store.queries.funnels import Span
+from funnelwatch.store.queries.span import Span
 from tests.rollup.histories import a_session
 
 #: Midnight in UTC.

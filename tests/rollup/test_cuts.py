@@ -14,6 +14,7 @@ from funnelwatch.rollup import cohorts, roll_up
 from funnelwatch.rollup.cohorts import DEFAULT_PAIRS, choose_pairs
 from funnelwatch.store.client import Client
 from funnelwatch.store.queries import cuts, events, funnels
+from funnelwatch.store.queries.span import Span
 
 DAY = cuts.DAY
 MIDNIGHT = 20_752 * DAY
@@ -71,7 +72,7 @@ def test_the_cut_is_on_record_with_what_was_pooled(store: Client, funnel: Funnel
 
 def test_a_report_says_on_how_many_days_small_values_were_pooled(store: Client, funnel: FunnelDef) -> None:
     def asked(by: str, days: int) -> dict[str, object]:
-        return funnels.report(store, funnels.Span(funnel, MIDNIGHT, MIDNIGHT + days * DAY, MIDNIGHT + 3 * DAY), (by,))
+        return funnels.report(store, Span(funnel, MIDNIGHT, MIDNIGHT + days * DAY, MIDNIGHT + 3 * DAY), (by,))
 
     assert (asked("sku", 1)["pooled_days"], asked("sku", 2)["pooled_days"], asked("device", 2)["pooled_days"]) == (0, 1, 0)
     assert [group["cohort"] for group in asked("sku", 2)["groups"] if group["cohort"][0]["value"] == "other"]
@@ -166,7 +167,7 @@ def test_what_is_counted_on_a_part_of_the_days_only_is_reported_for_all_of_them(
     events.insert(store, two_days(project_id), f"part-{project_id}")
     made = FunnelDef(1, project_id, "storefront", 1, parse_steps("view_item>purchase"))
     roll_up(store, made, "", MIDNIGHT, MIDNIGHT + 2 * DAY)
-    span = funnels.Span(made, MIDNIGHT, MIDNIGHT + 2 * DAY, MIDNIGHT + 3 * DAY)
+    span = Span(made, MIDNIGHT, MIDNIGHT + 2 * DAY, MIDNIGHT + 3 * DAY)
     groups = funnels.report(store, span, ("os", "region"))["groups"]
     assert {group["steps"][0]["entered"] for group in groups} == {250}
     assert len(groups) == 8

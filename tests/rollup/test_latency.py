@@ -11,7 +11,7 @@ from funnelwatch.core.funnel import FunnelDef, parse_steps
 from funnelwatch.rollup import roll_up
 from funnelwatch.store.client import Client
 from funnelwatch.store.queries import events, latency
-from funnelwatch.store.queries.funnels import Span
+from funnelwatch.store.queries.span import Span
 
 MINUTE = 1_793_203_200 // 60
 #: Milliseconds of payment calls on phones and on computers.

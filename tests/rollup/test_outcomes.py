@@ -12,7 +12,7 @@ from funnelwatch.core.vocabulary import ERROR_EVENTS
 from funnelwatch.rollup import roll_up
 from funnelwatch.store.client import Client
 from funnelwatch.store.queries import events, outcomes
-from funnelwatch.store.queries.funnels import Span
+from funnelwatch.store.queries.span import Span
 from tests.rollup.histories import FIRST, LAST, MINUTE, expected
 from tests.rollup.reference import Point
 

@@ -9,6 +9,7 @@ import pytest
 from funnelwatch.rollup import preview, roll_up
 from funnelwatch.store.client import Client
 from funnelwatch.store.queries import funnels
+from funnelwatch.store.queries.span import Span
 from tests.rollup.histories import MIDNIGHT, MINUTE, a_funnel, a_history, ids, insert_twice
 
 
@@ -23,7 +24,7 @@ def test_a_preview_equals_the_report_of_the_same_day(
     shown = preview(store, funnel, MIDNIGHT + 3_000 * MINUTE)
     assert shown is not None
     roll_up(store, funnel, "", shown.from_minute, shown.to_minute)
-    span = funnels.Span(funnel, shown.from_minute, shown.to_minute, shown.to_minute + 10_000)
+    span = Span(funnel, shown.from_minute, shown.to_minute, shown.to_minute + 10_000)
     want = [(step.step, step.entered, step.converted) for step in funnels.counts(store, span)]
     assert [(step.step, step.entered, step.converted) for step in shown.steps] == want
     assert want[0][1] > want[1][1] > 0

@@ -11,7 +11,7 @@ from funnelwatch.core.events import Event
 from funnelwatch.core.funnel import FunnelDef
 from funnelwatch.store.client import Client
 from funnelwatch.store.queries import funnels
-from funnelwatch.store.queries.funnels import Span
+from funnelwatch.store.queries.span import Span
 from tests.rollup.histories import FIRST, LAST, MINUTE, expected
 from tests.rollup.reference import Point
 

@@ -24,6 +24,7 @@ from funnelwatch.rollup import DEFAULT_SETS, Mark, dirty_minutes, ranges, roll_u
 from funnelwatch.store.client import Client
 from funnelwatch.store.queries import events as event_queries
 from funnelwatch.store.queries import funnels, journey, rollup_writes, rollups
+from funnelwatch.store.queries.span import Span
 from funnelwatch.store.scope import Scope
 from tests.rollup.histories import (
     FIRST,
@@ -180,7 +181,7 @@ def test_a_late_view_on_the_phone_reaches_the_purchase_on_the_laptop_of_the_same
     assert touched == [MIDNIGHT // MINUTE, MIDNIGHT // MINUTE + 5]
     for start, end in ranges(touched):
         roll_up(store, funnel, "", start, end)
-    assert [step.entered for step in funnels.counts(store, funnels.Span(funnel, FIRST, LAST, LAST))] == [1, 1]
+    assert [step.entered for step in funnels.counts(store, Span(funnel, FIRST, LAST, LAST))] == [1, 1]
 
 
 def test_a_new_version_is_rolled_up_over_what_the_old_one_was(store: Client) -> None:
@@ -194,7 +195,7 @@ def test_a_new_version_is_rolled_up_over_what_the_old_one_was(store: Client) -> 
     assert fill_history(store, shorter, FIRST, LAST, seconds=0.0) == MIDNIGHT // MINUTE - FIRST
     assert fill_history(store, shorter, FIRST, LAST) == 0
     assert rollups.missing(store, shorter, FIRST, LAST) == []
-    span = funnels.Span(shorter, FIRST, LAST, LAST + 10_000)
+    span = Span(shorter, FIRST, LAST, LAST + 10_000)
     want = Counter(p.step for p in expected(store, history, shorter).elements() if not p.name and not p.multi)
     assert [step.entered for step in funnels.counts(store, span)] == [want[1], want[2]]
 

@@ -13,7 +13,7 @@ from funnelwatch.core.stats import rates
 from funnelwatch.rollup import roll_up
 from funnelwatch.store.client import Client
 from funnelwatch.store.queries import events, sessions
-from funnelwatch.store.queries.funnels import Span
+from funnelwatch.store.queries.span import Span
 from tests.rollup.histories import Deeds, a_session
 
 MINUTE = 1_793_203_200 // 60

@@ -13,6 +13,7 @@ from funnelwatch.rollup import preview, roll_up
 from funnelwatch.store.client import Client
 from funnelwatch.store.embedded import ChdbClient
 from funnelwatch.store.queries import funnels, names, rollups
+from funnelwatch.store.queries.span import Span
 from tests.rollup.histories import (
     FIRST,
     LAST,
@@ -60,7 +61,7 @@ def abroad(store: ChdbClient, request: pytest.FixtureRequest) -> Iterator[Abroad
 
 def answers(client: Client, funnel: FunnelDef, run_id: str) -> list[Any]:
     """Questions that cut time into hours and days."""
-    span = funnels.Span(funnel, FIRST, LAST, LAST + 10_000, run_id)
+    span = Span(funnel, FIRST, LAST, LAST + 10_000, run_id)
     return [
         funnels.report(client, span, ("device",)),
         funnels.series(client, span, "view"),

@@ -52,7 +52,7 @@ from funnelwatch.store.queries import (
     sweep,
 )
 from funnelwatch.store.queries.evidence import Period
-from funnelwatch.store.queries.funnels import Span
+from funnelwatch.store.queries.span import Span
 from funnelwatch.store.scope import Scope
 
 PROJECT = 77
@@ -60,6 +60,7 @@ START = 1_793_000_400_000
 MINUTE = START // 60_000
 FUNNEL = FunnelDef(3, PROJECT, "storefront", 1, default_steps())
 SPAN = Span(FUNNEL, MINUTE, MINUTE + 120, MINUTE + 400)
+RUNNING = Span(FUNNEL, MINUTE + 110, MINUTE + 3_000, MINUTE + 3_000)
 LATER = Span(FUNNEL, MINUTE + 60, MINUTE + 120, MINUTE + 400)
 PERIOD = Period(FUNNEL, "", "begin_checkout", "add_shipping_info", MINUTE, MINUTE + 60, MINUTE + 119)
 PHONES = Cohort.of({"device": "mobile"})
@@ -199,7 +200,7 @@ def write_twice_and_sweep(client: Client) -> Any:
 
 #: Question -> (the functions it calls, how to ask). Answers that are clocks are reduced to their shape.
 QUESTIONS: dict[str, tuple[tuple[Callable[..., Any], ...], Callable[[Client], Any]]] = {
-    "shares": ((arrival.shares, arrival.curve, arrival.learn), lambda c: (arrival.shares(c, FUNNEL, "", MINUTE + 110, MINUTE + 3_000, MINUTE + 3_000, True), arrival.curve(c, FUNNEL, "", MINUTE + 3_000, 2))),
+    "shares": ((arrival.shares, arrival.arrived, arrival.curve, arrival.learn), lambda c: (arrival.shares(c, RUNNING, arrival.arrived(c, RUNNING, by_source=True)), arrival.curve(c, FUNNEL, "", MINUTE + 3_000, 2))),
     "coverage": ((coverage.meter,), lambda c: coverage.meter(c, PROJECT, START, START + 7_200_000)),
     "cuts": ((cuts.choose, cuts.chosen, cuts.of_day, cuts.pooled_days, cuts.sample), choose_and_read),
     "dirty": ((dirty.minutes,), lambda c: [dirty.minutes(c, PROJECT, dirty.Mark(), across).minutes for across in (False, True)]),

@@ -6,7 +6,7 @@ import numpy as np
 
 from funnelwatch.store.client import Client
 from funnelwatch.store.queries import arrival
-from funnelwatch.store.queries.funnels import Span
+from funnelwatch.store.queries.span import Span
 
 #: Share of the conversions that are known by then.
 _MOST = 0.95

@@ -14,6 +14,7 @@ from funnelwatch.core.funnel import FunnelDef
 from funnelwatch.core.series import Floats
 from funnelwatch.store.client import Client
 from funnelwatch.store.queries.rollup_writes import COMMITTED, OF_FUNNEL, parameters
+from funnelwatch.store.queries.span import OF_SPAN, Span
 from funnelwatch.store.scope import Scope
 
 Ints = NDArray[np.int64]
@@ -64,6 +65,20 @@ class Share:
 
 
 @dataclass(frozen=True, slots=True)
+class Arrived:
+    """Arrivals at a step in a span: `counts[i]` of them `ages[i]` minutes ago. `converted`: those of the step before that came here, whenever they did."""
+
+    ages: Floats
+    counts: Floats
+    converted: int
+
+    @property
+    def entered(self) -> int:
+        """Arrivals in all."""
+        return int(self.counts.sum())
+
+
+@dataclass(frozen=True, slots=True)
 class Shares:
     """Step number -> share, by source; "" is everyone."""
 
@@ -81,9 +96,10 @@ def learn(client: Client, funnel: FunnelDef, run_id: str, as_of_minute: int, by_
     rows = client.query(
         f"""
         SELECT source, step, waiting, groupArray(minutes), groupArray(n) FROM (
-            SELECT value AS source, step, told.1 AS waiting, told.2 AS minutes, toFloat64(sum(entered)) AS n
-            FROM funnel_minute ARRAY JOIN [(0, toInt64(lag)), (1, toInt64(delay) + lag)] AS told
-            WHERE {OF_FUNNEL} AND {_DIMS} AND minute + lag <= {{as_of:UInt32}} AND {COMMITTED} GROUP BY source, step, told
+            SELECT value AS source, step, toInt64(lag) AS late, toInt64(delay) + lag AS waited, grouping(late) AS waiting,
+                late + waited AS minutes, toFloat64(sum(entered)) AS n
+            FROM funnel_minute WHERE {OF_FUNNEL} AND {_DIMS} AND minute + lag <= {{as_of:UInt32}} AND {COMMITTED}
+            GROUP BY GROUPING SETS ((source, step, late), (source, step, waited))
         ) GROUP BY source, step, waiting
         """,
         {**parameters(scope), "as_of": as_of_minute, "dims": _dims(by_source)},
@@ -100,47 +116,55 @@ def curve(client: Client, funnel: FunnelDef, run_id: str, as_of_minute: int, ste
     return learn(client, funnel, run_id, as_of_minute, "source" in cohort.dimensions).wait(step, cohort)
 
 
-def shares(
-    client: Client,
-    funnel: FunnelDef,
-    run_id: str,
-    from_minute: int,
-    to_minute: int,
-    as_of_minute: int,
-    by_source: bool = False,
-    elapsed: float = 1.0,
-) -> Shares:
-    """Of arrivals in [from_minute, to_minute) and their conversions, the shares that should be known once `elapsed` (0 to 1) of `as_of_minute` is over.
+def arrived(client: Client, span: Span, by_source: bool = False) -> dict[str, dict[int, Arrived]]:
+    """By source, "" being everyone (and always there), and step number. Ages count from `span.as_of_minute`, those of settled minutes are cut."""
+    rows = client.query(
+        f"""
+        SELECT source, step, groupArrayIf(age, n > 0), groupArrayIf(n, n > 0), toInt64(sum(went_on)) FROM (
+            SELECT value AS source, step, least(toInt64({{as_of:UInt32}}) - minute, {_oldest(span)}) AS age,
+                toFloat64(sumIf(entered, minute < {{end:UInt32}})) AS n,
+                sumIf(entered, minute - delay >= {{from:UInt32}} AND minute - delay < {{end:UInt32}}) AS went_on
+            FROM funnel_minute WHERE {OF_SPAN} AND {_DIMS} GROUP BY source, step, age
+        ) GROUP BY source, step
+        """,
+        {**span.parameters(), "dims": _dims(by_source)},
+    )
+    found: dict[str, dict[int, Arrived]] = {"": {}}
+    for source, step, ages, counts, converted in rows:
+        found.setdefault(source, {})[step] = Arrived(np.array(ages, dtype=np.float64), np.array(counts, dtype=np.float64), converted)
+    return found
+
+
+def shares(client: Client, span: Span, arrived: Mapping[str, Mapping[int, Arrived]]) -> Shares:
+    """Of the arrivals in the span and of their conversions, the shares that should be known by its end, for the sources `arrived` tells of.
 
     Weighs the minutes by their arrivals, made up for those still on their way; all alike where nothing has come yet.
     """
-    steps = range(1, len(funnel.steps) + 1)
-    oldest = funnel.window_minutes + SETTLED_MINUTES
-    if as_of_minute - to_minute + 1 >= oldest:
+    steps = range(1, len(span.funnel.steps) + 1)
+    if span.as_of_minute - span.to_minute + 1 >= _oldest(span):
         return Shares({"": {step: Share(1.0, 1.0 if step < len(steps) else None) for step in steps}})
-    curves = learn(client, funnel, run_id, as_of_minute, by_source)
-    scope = Scope(funnel, run_id, from_minute, to_minute)
-    rows = client.query(
-        f"""
-        SELECT source, step, groupArray(age), groupArray(n) FROM (
-            SELECT value AS source, step, least(toInt64({{as_of:UInt32}}) - minute, {oldest}) AS age, toFloat64(sum(entered)) AS n FROM funnel_minute
-            WHERE {OF_FUNNEL} AND {_DIMS} AND minute + lag <= {{as_of:UInt32}} AND {COMMITTED} GROUP BY source, step, age
-        ) GROUP BY source, step
-        """,
-        {**parameters(scope), "as_of": as_of_minute, "dims": _dims(by_source)},
-    )
-    ages = as_of_minute - np.arange(from_minute, to_minute, dtype=np.float64) + elapsed - 1.0
-    found: dict[str, dict[int, Share]] = {"": {step: _share(curves, step, EVERYONE, ages, np.ones(len(ages))) for step in steps}}
-    for source, step, old, counts in rows:
-        cohort = Cohort.of({"source": source}) if source else EVERYONE
-        found.setdefault(source, {})[step] = _share(curves, step, cohort, np.array(old, dtype=np.float64) + elapsed - 1.0, np.array(counts))
-    return Shares(found)
+    curves = learn(client, span.funnel, span.run_id, span.as_of_minute, by_source=len(arrived) > 1)
+    alike = Arrived(span.as_of_minute - np.arange(span.from_minute, span.to_minute, dtype=np.float64), np.ones(span.to_minute - span.from_minute), 0)
+    return Shares({
+        source: {step: _share(curves, step, source, _any(at.get(step)) or alike, span.elapsed) for step in steps}
+        for source, at in arrived.items()
+    })  # fmt: skip
 
 
-def _share(curves: Curves, step: int, cohort: Cohort, ages: Floats, counts: Floats) -> Share:
-    """Of arrivals `ages` minutes ago, `counts` of which are known."""
+def _any(known: Arrived | None) -> Arrived | None:
+    return known if known and known.entered else None
+
+
+def _oldest(span: Span) -> int:
+    """The age in minutes from which on all is known."""
+    return span.funnel.window_minutes + SETTLED_MINUTES
+
+
+def _share(curves: Curves, step: int, source: str, known: Arrived, elapsed: float) -> Share:
+    cohort = Cohort.of({"source": source}) if source else EVERYONE
+    ages = known.ages + elapsed - 1.0
     lag, wait = curves.lag(step, cohort), curves.wait(step + 1, cohort)
-    whole = counts / np.maximum(lag.at(ages), LEAST_KNOWN) if lag else counts
+    whole = known.counts / np.maximum(lag.at(ages), LEAST_KNOWN) if lag else known.counts
     entered, converted = (
         float(whole @ curve.at(ages) / whole.sum()) if curve and len(ages) else None for curve in (lag, wait)
     )

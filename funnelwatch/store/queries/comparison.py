@@ -10,7 +10,8 @@ from funnelwatch.core.stats import rates
 from funnelwatch.store.client import Client
 from funnelwatch.store.queries import funnels
 from funnelwatch.store.queries.ages import comparable
-from funnelwatch.store.queries.funnels import Span, steps_of
+from funnelwatch.store.queries.funnels import steps_of
+from funnelwatch.store.queries.span import Span
 
 #: Share of the movers that may have moved by chance.
 _FALSE = 0.05

@@ -18,32 +18,11 @@ from funnelwatch.core.stats import rates
 from funnelwatch.core.vocabulary import DIMENSIONS, MULTI_DIMENSIONS
 from funnelwatch.store.client import Client
 from funnelwatch.store.queries import arrival, cuts, rollups
-from funnelwatch.store.queries.rollup_writes import COMMITTED, OF_FUNNEL, SEPARATOR, multi_of, parameters
-from funnelwatch.store.scope import Scope
+from funnelwatch.store.queries.rollup_writes import COMMITTED, OF_FUNNEL, SEPARATOR, multi_of
+from funnelwatch.store.queries.span import OF_SPAN, Span
 
 #: Cohorts in a breakdown, largest first.
 GROUPS = 100
-
-
-@dataclass(frozen=True, slots=True)
-class Span:
-    """The question's frame: minutes [from_minute, to_minute) as known once `elapsed` (0 to 1) of `as_of_minute` is over."""
-
-    funnel: FunnelDef
-    from_minute: int
-    to_minute: int
-    as_of_minute: int
-    run_id: str = ""
-    elapsed: float = 1.0
-
-    def scope(self) -> Scope:
-        """The roll-up minutes to read: conversions lie up to a window after their trials."""
-        end = min(self.to_minute + self.funnel.window_minutes + 1, self.as_of_minute + 1)
-        return Scope(self.funnel, self.run_id, self.from_minute, max(end, self.from_minute))
-
-    def parameters(self) -> dict[str, Any]:
-        """Of `_OF_SPAN`."""
-        return {**parameters(self.scope()), "end": self.to_minute, "as_of": self.as_of_minute}
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,12 +70,13 @@ def report(client: Client, span: Span, by: Sequence[str] = ()) -> dict[str, Any]
     """
     dims = _find_set(client, span, by)
     missing = [] if span.run_id else rollups.missing(client, span.funnel, span.from_minute, min(span.to_minute, span.as_of_minute))
-    shares = arrival.Shares({"": {}}) if missing else _shares(client, span, by)
+    arrived = arrival.arrived(client, span, "source" in by)
+    shares = arrival.Shares({"": {}}) if missing else arrival.shares(client, span, arrived)
     groups = {cohort: steps_of(span.funnel, counts, shares.of(cohort)) for cohort, counts in _counts(client, span, by, dims).items()} if by else {}
     largest = sorted(groups.items(), key=lambda item: -item[1][0].entered)[:GROUPS]
     return {
         "minutes_missing": len(missing),
-        "steps": [step.to_json() for step in steps_of(span.funnel, _stored(client, span, ()).get(EVERYONE, {}), shares.of(EVERYONE))],
+        "steps": [step.to_json() for step in steps_of(span.funnel, _everyone(arrived), shares.of(EVERYONE))],
         "groups": [{"cohort": cohort.to_json(), "steps": [step.to_json() for step in steps]} for cohort, steps in largest],
         "left_out": max(0, len(groups) - GROUPS),
         "pooled_days": cuts.pooled_days(client, replace(span.scope(), to_minute=span.to_minute), dims) if dims else 0,
@@ -106,9 +86,11 @@ def report(client: Client, span: Span, by: Sequence[str] = ()) -> dict[str, Any]
 def counts(client: Client, span: Span, cohort: Cohort = EVERYONE) -> Steps:
     """The funnel of one cohort. Raises ValueError for several values of a dimension a session has many of."""
     _one_by_one(cohort)
-    shares = _shares(client, span, cohort.dimensions).of(cohort)
-    parts = [found for part, found in counts_by(client, span, cohort.dimensions).items() if cohort.contains(part)]
-    arrived, went_on = ({step: sum(found.get(step, (0, 0))[side] for found in parts) for step in set().union(*parts)} for side in (0, 1))
+    known = arrival.arrived(client, span, "source" in cohort.dimensions)
+    shares = arrival.shares(client, span, known).of(cohort)
+    found = counts_by(client, span, cohort.dimensions) if cohort.dimensions else {EVERYONE: _everyone(known)}
+    parts = [counts for part, counts in found.items() if cohort.contains(part)]
+    arrived, went_on = ({step: sum(counts.get(step, (0, 0))[side] for counts in parts) for step in set().union(*parts)} for side in (0, 1))
     return steps_of(span.funnel, {step: (arrived[step], went_on[step]) for step in arrived}, shares)
 
 
@@ -133,7 +115,7 @@ def series(client: Client, span: Span, step: str, cohort: Cohort = EVERYONE, buc
             SELECT if(step = {{step:UInt8}}, minute, minute - delay) AS at,
                 if(step = {{step:UInt8}}, entered, 0) AS arrived, if(step = {{step:UInt8}}, 0, entered) AS went_on
             FROM funnel_minute
-            WHERE {_OF_SPAN} AND dims = {{dims:String}} AND value IN {{values:Array(String)}} AND step IN ({{step:UInt8}}, {{step:UInt8}} + 1)
+            WHERE {OF_SPAN} AND dims = {{dims:String}} AND value IN {{values:Array(String)}} AND step IN ({{step:UInt8}}, {{step:UInt8}} + 1)
         ) WHERE at >= {{from:UInt32}} AND at < {{end:UInt32}} GROUP BY bucket ORDER BY bucket
         """,
         {**span.parameters(), "bucket": bucket_minutes, "step": number, "dims": dims, "values": joined},
@@ -159,7 +141,7 @@ def time_to_convert(client: Client, span: Span, step_to: str, cohort: Cohort = E
     rows = client.query(
         f"""
         SELECT toInt64(delay) AS wait, toInt64(sum(entered)) FROM funnel_minute
-        WHERE {_OF_SPAN} AND dims = {{dims:String}} AND value IN {{values:Array(String)}} AND step = {{step:UInt8}} AND step > 1
+        WHERE {OF_SPAN} AND dims = {{dims:String}} AND value IN {{values:Array(String)}} AND step = {{step:UInt8}} AND step > 1
           AND minute - delay >= {{from:UInt32}} AND minute - delay < {{end:UInt32}}
         GROUP BY wait ORDER BY wait
         """,
@@ -172,8 +154,6 @@ def time_to_convert(client: Client, span: Span, step_to: str, cohort: Cohort = E
     quantile = {q: histogram[int(np.searchsorted(total, q * total[-1]))][0] for q in (0.5, 0.9)}
     return {"count": int(total[-1]), "median": quantile[0.5], "p90": quantile[0.9], "histogram": histogram}
 
-
-_OF_SPAN = f"{OF_FUNNEL} AND minute + lag <= {{as_of:UInt32}} AND {COMMITTED}"
 
 #: Step -> (arrived in the span, of the arrivals at the step before those that came here).
 Counts = Mapping[int, tuple[int, int]]
@@ -199,7 +179,7 @@ def _stored(client: Client, span: Span, dims: tuple[str, ...] | None) -> dict[Co
         f"""
         SELECT dims, value, step, toInt64(sumIf(entered, minute < {{end:UInt32}})),
             toInt64(sumIf(entered, minute - delay >= {{from:UInt32}} AND minute - delay < {{end:UInt32}}))
-        FROM funnel_minute WHERE {_OF_SPAN} AND {"1" if dims is None else "dims = {dims:String}"}
+        FROM funnel_minute WHERE {OF_SPAN} AND {"1" if dims is None else "dims = {dims:String}"}
         GROUP BY dims, value, step
         """,
         {**span.parameters(), "dims": ",".join(dims or ())},
@@ -226,11 +206,8 @@ def _counts_from_journey(client: Client, span: Span, by: tuple[str, ...]) -> dic
     return _by_cohort((by, SEPARATOR.join(cohort), step, a, b) for cohort, step, a, b in rows)
 
 
-def _shares(client: Client, span: Span, by: Sequence[str]) -> arrival.Shares:
-    return arrival.shares(
-        client, span.funnel, span.run_id, span.from_minute, span.to_minute, span.as_of_minute,
-        by_source="source" in by, elapsed=span.elapsed,
-    )  # fmt: skip
+def _everyone(arrived: Mapping[str, Mapping[int, arrival.Arrived]]) -> Counts:
+    return {step: (known.entered, known.converted) for step, known in arrived[""].items()}
 
 
 def _by_cohort(rows: Any) -> dict[Cohort, Counts]:

@@ -4,8 +4,9 @@ from typing import Any
 
 from funnelwatch.core.cohort import EVERYONE, Cohort
 from funnelwatch.store.client import Client
-from funnelwatch.store.queries.funnels import Span, stored_cohort
+from funnelwatch.store.queries.funnels import stored_cohort
 from funnelwatch.store.queries.rollup_writes import COMMITTED, OF_FUNNEL
+from funnelwatch.store.queries.span import Span
 
 #: Relative error of the quantiles, as the sketches were made (quantilesDD).
 ACCURACY = 0.01

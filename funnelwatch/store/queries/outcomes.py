@@ -7,8 +7,9 @@ from typing import Any
 from funnelwatch.core.cohort import EVERYONE, Cohort
 from funnelwatch.core.vocabulary import ERROR_EVENTS
 from funnelwatch.store.client import Client
-from funnelwatch.store.queries.funnels import Span, stored_cohort
+from funnelwatch.store.queries.funnels import stored_cohort
 from funnelwatch.store.queries.latency import IN_SPAN, step_name
+from funnelwatch.store.queries.span import Span
 
 #: Money is kept to this.
 _CENTS = Decimal("0.0001")

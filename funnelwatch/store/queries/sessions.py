@@ -13,8 +13,9 @@ from funnelwatch.core.vocabulary import SESSION_DIMENSIONS, STEP_DIMENSIONS
 from funnelwatch.store.client import Client
 from funnelwatch.store.queries.ages import settled
 from funnelwatch.store.queries.evidence import where
-from funnelwatch.store.queries.funnels import Span, number_of
+from funnelwatch.store.queries.funnels import number_of
 from funnelwatch.store.queries.rollup_writes import COMMITTED, OF_FUNNEL
+from funnelwatch.store.queries.span import Span
 from funnelwatch.store.session_sql import ACTOR, OWNER
 
 #: What somebody did within this long after the step is what they did instead of the next one.

@@ -16,7 +16,8 @@ from funnelwatch.projects.models import Project
 from funnelwatch.store.client import Client
 from funnelwatch.store.queries import funnels, names, sessions
 from funnelwatch.store.queries.ages import settled
-from funnelwatch.store.queries.funnels import Span, StepCount
+from funnelwatch.store.queries.funnels import StepCount
+from funnelwatch.store.queries.span import Span
 from funnelwatch.web import format, words
 from funnelwatch.web.data import stored
 
