@@ -25,6 +25,17 @@ def test_every_migration_is_recorded_with_its_checksum(store: Client) -> None:
     assert list(rows) == [(migration.name, migration.checksum) for migration in migrations()]
 
 
+def test_a_table_made_anew_keeps_its_visitors_and_goes_on_being_written(store: Client) -> None:
+    before = current(store)
+    sent = "INSERT INTO events (project_id, message_id, name, ts, received_at, visitor_id, retention_days) SELECT 901, {v:String}, 'x', now64(3), now64(3), {v:String}, 400"
+    store.command(sent, {"v": "before"})
+    for statement in next(migration for migration in migrations() if migration.name == "0009_visitors").statements():
+        store.command(statement)
+    store.command(sent, {"v": "after"})
+    assert store.query("SELECT arraySort(groupUniqArray(visitor_id)) FROM visitors WHERE project_id = 901").scalar() == ["after", "before"]
+    assert current(store) == before
+
+
 def test_a_store_newer_than_the_code_is_refused_with_what_to_do(store: Client) -> None:
     store.insert("schema_migrations", {"id": [9999], "name": ["9999_tomorrow"], "checksum": ["x"]})
     with pytest.raises(SchemaError, match="9999_tomorrow, newer than this version of FunnelWatch. Upgrade"):

@@ -364,7 +364,7 @@ ENGINE = AggregatingMergeTree
 PARTITION BY (retention_days, toYYYYMM(first_ts))
 ORDER BY (project_id, visitor_id)
 TTL toDateTime(first_ts) + toIntervalDay(retention_days)
-SETTINGS ttl_only_drop_parts = 1, index_granularity = 8192;
+SETTINGS ttl_only_drop_parts = 1, index_granularity = 1024;
 
 CREATE MATERIALIZED VIEW visitors_from_events TO default.visitors
 (
