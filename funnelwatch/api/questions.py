@@ -127,7 +127,7 @@ class Questions(Scoped):
     @extend_schema(responses={200: OpenApiTypes.OBJECT}, parameters=[*TIMES, COHORT])
     @action(detail=True)
     def outcomes(self, request: Request, pk: str) -> Response:
-        """Orders, units, revenue, average order value and refunds by currency (never summed across), and trouble by step, class and code.
+        """Orders, units, revenue (in all, an order, a session that began the funnel) and refunds by currency (never summed across), and trouble by step, class and code.
 
         The step is the deepest one reached by then, empty before the first. Trouble are failed payments, refused coupons, articles out of
         stock, exceptions and failed requests. Of a cohort by SKU or category an order counts with its whole value.
@@ -182,7 +182,7 @@ def _time(asked: Span) -> dict[str, Any]:
 
 def _in_json(row: dict[str, Any]) -> dict[str, Any]:
     """Money as numbers beside their currency, null where it is unknown."""
-    money = {name: float(row[name]) for name in ("revenue", "average", "refunded") if row[name] is not None}
+    money = {name: float(row[name]) for name in ("revenue", "average", "per_session", "refunded") if row[name] is not None}
     return row | money | {"currency": row["currency"] or None, "steps": [step | {"revenue": float(step["revenue"])} for step in row["steps"]]}
 
 

@@ -126,7 +126,7 @@ def test_converters_are_set_against_the_others(ask: Any) -> None:
 def test_what_came_of_it_is_told_by_currency_and_trouble_by_class(ask: Any) -> None:
     found = ask("outcomes")
     assert found["orders"] == [
-        {"currency": "EUR", "orders": 15, "units": 0, "revenue": 150.0, "average": 10.0, "refunds": 0, "refunded": 0.0,
+        {"currency": "EUR", "orders": 15, "units": 0, "revenue": 150.0, "average": 10.0, "per_session": 2.5, "refunds": 0, "refunded": 0.0,
          "steps": [{"step": "purchase", "orders": 15, "units": 0, "revenue": 150.0}]},
     ]  # fmt: skip
     assert found["trouble"] == [

@@ -88,10 +88,7 @@ def counts(client: Client, span: Span, cohort: Cohort = EVERYONE) -> Steps:
     _one_by_one(cohort)
     known = arrival.arrived(client, span, "source" in cohort.dimensions)
     shares = arrival.shares(client, span, known).of(cohort)
-    found = counts_by(client, span, cohort.dimensions) if cohort.dimensions else {EVERYONE: _everyone(known)}
-    parts = [counts for part, counts in found.items() if cohort.contains(part)]
-    arrived, went_on = ({step: sum(counts.get(step, (0, 0))[side] for counts in parts) for step in set().union(*parts)} for side in (0, 1))
-    return steps_of(span.funnel, {step: (arrived[step], went_on[step]) for step in arrived}, shares)
+    return steps_of(span.funnel, counts_of(client, span, cohort) if cohort.dimensions else _everyone(known), shares)
 
 
 def compare(one: Steps, other: Steps) -> list[dict[str, Any]]:
@@ -162,6 +159,13 @@ Counts = Mapping[int, tuple[int, int]]
 def counts_by(client: Client, span: Span, by: Sequence[str]) -> dict[Cohort, Counts]:
     """By cohort of these dimensions. Raises ValueError for unknown ones."""
     return _counts(client, span, by, _find_set(client, span, by))
+
+
+def counts_of(client: Client, span: Span, cohort: Cohort) -> Counts:
+    """Of one cohort."""
+    parts = [found for part, found in counts_by(client, span, cohort.dimensions).items() if cohort.contains(part)]
+    arrived, went_on = ({step: sum(found.get(step, (0, 0))[side] for found in parts) for step in set().union(*parts)} for side in (0, 1))
+    return {step: (arrived[step], went_on[step]) for step in arrived}
 
 
 def counts_of_all(client: Client, span: Span) -> dict[Cohort, Counts]:

@@ -7,6 +7,7 @@ from typing import Any
 from funnelwatch.core.cohort import EVERYONE, Cohort
 from funnelwatch.core.vocabulary import ERROR_EVENTS
 from funnelwatch.store.client import Client
+from funnelwatch.store.queries import funnels
 from funnelwatch.store.queries.funnels import stored_cohort
 from funnelwatch.store.queries.latency import IN_SPAN, step_name
 from funnelwatch.store.queries.span import Span
@@ -16,15 +17,16 @@ _CENTS = Decimal("0.0001")
 
 
 def orders(client: Client, span: Span, cohort: Cohort = EVERYONE) -> list[dict[str, Any]]:
-    """`{currency, orders, units, revenue, average, refunds, refunded, steps}` by currency, most orders first; "" is an unknown one.
+    """`{currency, orders, units, revenue, average, per_session, refunds, refunded, steps}` by currency, most orders first; "" is an unknown one.
 
-    `revenue` and `refunded` are gross as sent and apart, `average` is revenue an order (None without one). `steps` has
-    `{step, orders, units, revenue}` by the deepest step reached when the order came ("" before the first). Raises ValueError for a
-    cohort `stored_cohort` does not know.
+    `revenue` and `refunded` are gross as sent and apart, `average` is revenue an order, `per_session` by each arrival at the first step in
+    the same time, whatever its currency (None without one). `steps` has `{step, orders, units, revenue}` by the deepest step reached when
+    the order came ("" before the first). Raises ValueError for a cohort `stored_cohort` does not know.
     """
     by_currency: dict[str, list[tuple[str, str, int, int, int, Decimal]]] = defaultdict(list)
     for currency, step, name, events, count, units, money in _sums(client, span, cohort, ["purchase", "refund"], "currency"):
         by_currency[currency].append((step_name(span, step), name, events, count, units, money))
+    sessions, _ = funnels.counts_of(client, span, cohort).get(1, (0, 0))
     found = []
     for currency, rows in by_currency.items():
         bought, returned = ([row for row in rows if row[1] == name] for name in ("purchase", "refund"))
@@ -32,6 +34,7 @@ def orders(client: Client, span: Span, cohort: Cohort = EVERYONE) -> list[dict[s
         found.append({
             "currency": currency, "orders": count, "units": sum(row[4] for row in bought), "revenue": revenue,
             "average": (revenue / count).quantize(_CENTS) if count else None,
+            "per_session": (revenue / sessions).quantize(_CENTS) if sessions else None,
             "refunds": sum(row[2] for row in returned), "refunded": sum((row[5] for row in returned), Decimal(0)),
             "steps": [{"step": step, "orders": n, "units": units, "revenue": money} for step, _, _, n, units, money in bought],
         })  # fmt: skip
