@@ -144,7 +144,8 @@ def shares(client: Client, span: Span, arrived: Mapping[str, Mapping[int, Arrive
     if span.as_of_minute - span.to_minute + 1 >= _oldest(span):
         return Shares({"": {step: Share(1.0, 1.0 if step < len(steps) else None) for step in steps}})
     curves = learn(client, span.funnel, span.run_id, span.as_of_minute, by_source=len(arrived) > 1)
-    alike = Arrived(span.as_of_minute - np.arange(span.from_minute, span.to_minute, dtype=np.float64), np.ones(span.to_minute - span.from_minute), 0)
+    ages = span.as_of_minute - np.arange(span.from_minute, span.to_minute, dtype=np.float64)
+    alike = Arrived(ages, np.ones(len(ages)), 0)
     return Shares({
         source: {step: _share(curves, step, source, _any(at.get(step)) or alike, span.elapsed) for step in steps}
         for source, at in arrived.items()
