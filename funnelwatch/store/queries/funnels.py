@@ -179,12 +179,12 @@ def _counts(client: Client, span: Span, by: Sequence[str], dims: tuple[str, ...]
 
 def _stored(client: Client, span: Span, dims: tuple[str, ...] | None) -> dict[Cohort, Counts]:
     """From the roll-ups, by cohort of one dimension set, or of all without one."""
+    of_set, dimensions = ("1", "dims") if dims is None else ("dims = {dims:String}", "{dims:String}")
     rows = client.query(
         f"""
-        SELECT dims, value, step, toInt64(sumIf(entered, minute < {{end:UInt32}})),
+        SELECT {dimensions} AS cut_set, value, step, toInt64(sumIf(entered, minute < {{end:UInt32}})),
             toInt64(sumIf(entered, minute - delay >= {{from:UInt32}} AND minute - delay < {{end:UInt32}}))
-        FROM funnel_minute WHERE {OF_SPAN} AND {"1" if dims is None else "dims = {dims:String}"}
-        GROUP BY dims, value, step
+        FROM funnel_minute WHERE {OF_SPAN} AND {of_set} GROUP BY cut_set, value, step
         """,
         {**span.parameters(), "dims": ",".join(dims or ())},
     )
