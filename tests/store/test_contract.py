@@ -233,7 +233,7 @@ QUESTIONS: dict[str, tuple[tuple[Callable[..., Any], ...], Callable[[Client], An
     "preview": ((journey.arrivals, journey.matched, names.newest, funnels.steps_of), lambda c: preview(c, FUNNEL, START + 9_000_000)),
     "size": ((journey.size,), lambda c: journey.size(c, Scope(FUNNEL, "", MINUTE, MINUTE + 120))),
     "export": ((export.days, export.write), write_and_read_parquet),
-    "outcomes": ((outcomes.orders, outcomes.trouble), lambda c: (outcomes.orders(c, SPAN, PHONES), outcomes.trouble(c, SPAN, PHONES))),
+    "outcomes": ((outcomes.orders, outcomes.trouble, funnels.counts_of), lambda c: (outcomes.orders(c, SPAN, PHONES), outcomes.trouble(c, SPAN, PHONES))),
     "latency": ((latency.by_step, latency.by_endpoint, funnels.stored_cohort), lambda c: (latency.by_step(c, SPAN, PHONES), latency.by_endpoint(c, SPAN))),
     "versions": ((rollups.versions, rollups.missing), lambda c: (rollups.versions(c, PROJECT, MINUTE, MINUTE + 180), rollups.missing(c, replace(FUNNEL, version=99), MINUTE, MINUTE + 180))),
     "window": ((rollups.window,), lambda c: rollups.window(c, FUNNEL, "", MINUTE + 119, 120)),
