@@ -127,10 +127,11 @@ class Questions(Scoped):
     @extend_schema(responses={200: OpenApiTypes.OBJECT}, parameters=[*TIMES, COHORT])
     @action(detail=True)
     def outcomes(self, request: Request, pk: str) -> Response:
-        """Orders, units, revenue (in all, an order, a session that began the funnel) and refunds by currency (never summed across), and trouble by step, class and code.
+        """Orders, units, revenue and refunds by currency (never summed across), and trouble by step, class and code.
 
         The step is the deepest one reached by then, empty before the first. Trouble are failed payments, refused coupons, articles out of
-        stock, exceptions and failed requests. Of a cohort by SKU or category an order counts with its whole value.
+        stock, exceptions and failed requests. Of a cohort by SKU or category an order counts with its whole value. `average` is revenue an
+        order, `per_session` revenue by each arrival at the funnel's first step in the same time.
         """
         with countable():
             asked, who = _asked(self.get_object(), request), cohort(request)

@@ -93,9 +93,10 @@ def test_a_source_that_comes_late_has_its_own_share_and_a_small_one_everyones(as
 
 def test_a_step_reached_only_after_the_span_has_the_completeness_of_its_minutes(learned: Client, shop: Project) -> None:
     funnel = watched_funnels(learned, shop, (A - 100) * 60_000, A * 60_000)[0].collected
-    looks, carts = funnels.counts(learned, Span(funnel, RECENT.start, RECENT.start + 1, A))
-    assert (looks.entered, looks.converted) == (8, 4)
-    assert (carts.entered, carts.complete_entered) == (0, 1.0)
+    for cohort, entered, converted in ((EVERYONE, 8, 4), (APP, 4, 2)):
+        looks, carts = funnels.counts(learned, Span(funnel, RECENT.start, RECENT.start + 1, A), cohort)
+        assert (looks.entered, looks.converted) == (entered, converted)
+        assert (carts.entered, carts.complete_entered) == (0, 1.0)
 
 
 def test_curves_are_learned_from_settled_minutes_as_known_then(learned: Client, shop: Project) -> None:

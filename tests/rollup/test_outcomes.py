@@ -42,8 +42,8 @@ def test_orders_money_and_trouble_equal_the_reference(
     began = sum(p.step == 1 and not p.name for p in mine)
     found = {row["currency"]: row for row in outcomes.orders(store, span, cohort)}
     assert found.keys() == bought.keys() == {"", "EUR"}
-    for currency, points in bought.items():
-        orders, refunds = ([p for p in points if p.name == name] for name in ("purchase", "refund"))
+    for currency, of_currency in bought.items():
+        orders, refunds = ([p for p in of_currency if p.name == name] for name in ("purchase", "refund"))
         revenue = sum((p.value for p in orders), Decimal(0))
         row = found[currency]
         assert (row["orders"], row["units"], row["revenue"]) == (len({p.order_id for p in orders}), sum(p.units for p in orders), revenue)

@@ -8,6 +8,8 @@ from funnelwatch.store import cluster
 from funnelwatch.store.client import Client
 from funnelwatch.store.migrate import SchemaError, current, migrate, migrations
 
+_VISITORS = next(migration for migration in migrations() if migration.name == "0009_visitors")
+
 
 def test_applying_twice_changes_nothing(store: Client) -> None:
     before = current(store)
@@ -25,14 +27,24 @@ def test_every_migration_is_recorded_with_its_checksum(store: Client) -> None:
     assert list(rows) == [(migration.name, migration.checksum) for migration in migrations()]
 
 
-def test_a_table_made_anew_keeps_its_visitors_and_goes_on_being_written(store: Client) -> None:
-    before = current(store)
-    sent = "INSERT INTO events (project_id, message_id, name, ts, received_at, visitor_id, retention_days) SELECT 901, {v:String}, 'x', now64(3), now64(3), {v:String}, 400"
-    store.command(sent, {"v": "before"})
-    for statement in next(migration for migration in migrations() if migration.name == "0009_visitors").statements():
+@pytest.mark.parametrize("stopped", range(len(_VISITORS.statements()) + 1))
+def test_a_table_made_anew_has_everyone_whenever_it_was_stopped_and_begun_again(store: Client, stopped: int) -> None:
+    before, project = current(store), 900 + stopped
+    seen = []
+
+    def visit() -> None:
+        seen.append(f"v{len(seen):02}")
+        store.command(
+            "INSERT INTO events (project_id, message_id, name, ts, received_at, visitor_id, retention_days)"
+            " SELECT {p:UInt32}, {v:String}, 'x', now64(3), now64(3), {v:String}, 400",
+            {"p": project, "v": seen[-1]},
+        )
+
+    visit()
+    for statement in (*_VISITORS.statements()[:stopped], *_VISITORS.statements()):
         store.command(statement)
-    store.command(sent, {"v": "after"})
-    assert store.query("SELECT arraySort(groupUniqArray(visitor_id)) FROM visitors WHERE project_id = 901").scalar() == ["after", "before"]
+        visit()
+    assert store.query("SELECT arraySort(groupUniqArray(visitor_id)) FROM visitors WHERE project_id = {p:UInt32}", {"p": project}).scalar() == seen
     assert current(store) == before
 
 

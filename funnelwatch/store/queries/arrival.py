@@ -66,7 +66,10 @@ class Share:
 
 @dataclass(frozen=True, slots=True)
 class Arrived:
-    """Arrivals at a step in a span: `counts[i]` of them `ages[i]` minutes ago. `converted`: those of the step before that came here, whenever they did."""
+    """Arrivals at a step in a span: `counts[i]` of them `ages[i]` minutes ago.
+
+    `converted`: of the span's arrivals at the step before those that came here, whenever they did; at the first step it says nothing.
+    """
 
     ages: Floats
     counts: Floats
@@ -135,20 +138,21 @@ def arrived(client: Client, span: Span, by_source: bool = False) -> dict[str, di
     return found
 
 
-def shares(client: Client, span: Span, arrived: Mapping[str, Mapping[int, Arrived]]) -> Shares:
-    """Of the arrivals in the span and of their conversions, the shares that should be known by its end, for the sources `arrived` tells of.
+def shares(client: Client, span: Span, known: Mapping[str, Mapping[int, Arrived]]) -> Shares:
+    """Of the arrivals in the span and of their conversions, the shares that should be known once `elapsed` of `as_of_minute` is over.
 
-    Weighs the minutes by their arrivals, made up for those still on their way; all alike where nothing has come yet.
+    Of everyone and of each source in `known`, as `arrived` gives it. Weighs the minutes by their arrivals, made up for those still on
+    their way; all alike where nothing has come yet.
     """
     steps = range(1, len(span.funnel.steps) + 1)
     if span.as_of_minute - span.to_minute + 1 >= _oldest(span):
         return Shares({"": {step: Share(1.0, 1.0 if step < len(steps) else None) for step in steps}})
-    curves = learn(client, span.funnel, span.run_id, span.as_of_minute, by_source=len(arrived) > 1)
+    curves = learn(client, span.funnel, span.run_id, span.as_of_minute, by_source=len(known) > 1)
     ages = span.as_of_minute - np.arange(span.from_minute, span.to_minute, dtype=np.float64)
     alike = Arrived(ages, np.ones(len(ages)), 0)
     return Shares({
         source: {step: _share(curves, step, source, _any(at.get(step)) or alike, span.elapsed) for step in steps}
-        for source, at in arrived.items()
+        for source, at in known.items()
     })  # fmt: skip
 
 

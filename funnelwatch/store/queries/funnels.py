@@ -85,7 +85,6 @@ def report(client: Client, span: Span, by: Sequence[str] = ()) -> dict[str, Any]
 
 def counts(client: Client, span: Span, cohort: Cohort = EVERYONE) -> Steps:
     """The funnel of one cohort. Raises ValueError for several values of a dimension a session has many of."""
-    _one_by_one(cohort)
     known = arrival.arrived(client, span, "source" in cohort.dimensions)
     shares = arrival.shares(client, span, known).of(cohort)
     return steps_of(span.funnel, counts_of(client, span, cohort) if cohort.dimensions else _everyone(known), shares)
@@ -162,7 +161,8 @@ def counts_by(client: Client, span: Span, by: Sequence[str]) -> dict[Cohort, Cou
 
 
 def counts_of(client: Client, span: Span, cohort: Cohort) -> Counts:
-    """Of one cohort."""
+    """Of one cohort. Raises ValueError for several values of a dimension a session has many of."""
+    _one_by_one(cohort)
     parts = [found for part, found in counts_by(client, span, cohort.dimensions).items() if cohort.contains(part)]
     arrived, went_on = ({step: sum(found.get(step, (0, 0))[side] for found in parts) for step in set().union(*parts)} for side in (0, 1))
     return {step: (arrived[step], went_on[step]) for step in arrived}
