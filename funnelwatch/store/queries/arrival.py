@@ -14,7 +14,7 @@ from funnelwatch.core.funnel import FunnelDef
 from funnelwatch.core.series import Floats
 from funnelwatch.store.client import Client
 from funnelwatch.store.queries.rollup_writes import COMMITTED, OF_FUNNEL, parameters
-from funnelwatch.store.queries.span import OF_SPAN, Span
+from funnelwatch.store.queries.span import OF_SPAN, TRIAL_IN_SPAN, Span
 from funnelwatch.store.scope import Scope
 
 Ints = NDArray[np.int64]
@@ -126,7 +126,7 @@ def arrived(client: Client, span: Span, by_source: bool = False) -> dict[str, di
         SELECT source, step, groupArrayIf(age, n > 0), groupArrayIf(n, n > 0), toInt64(sum(went_on)) FROM (
             SELECT value AS source, step, least(toInt64({{as_of:UInt32}}) - minute, {_oldest(span)}) AS age,
                 toFloat64(sumIf(entered, minute < {{end:UInt32}})) AS n,
-                sumIf(entered, minute - delay >= {{from:UInt32}} AND minute - delay < {{end:UInt32}}) AS went_on
+                sumIf(entered, {TRIAL_IN_SPAN}) AS went_on
             FROM funnel_minute WHERE {OF_SPAN} AND {_DIMS} GROUP BY source, step, age
         ) GROUP BY source, step
         """,

@@ -19,7 +19,7 @@ from funnelwatch.core.vocabulary import DIMENSIONS, MULTI_DIMENSIONS
 from funnelwatch.store.client import Client
 from funnelwatch.store.queries import arrival, cuts, rollups
 from funnelwatch.store.queries.rollup_writes import COMMITTED, OF_FUNNEL, SEPARATOR, multi_of
-from funnelwatch.store.queries.span import OF_SPAN, Span
+from funnelwatch.store.queries.span import OF_SPAN, TRIAL_IN_SPAN, Span
 
 #: Cohorts in a breakdown, largest first.
 GROUPS = 100
@@ -138,7 +138,7 @@ def time_to_convert(client: Client, span: Span, step_to: str, cohort: Cohort = E
         f"""
         SELECT toInt64(delay) AS wait, toInt64(sum(entered)) FROM funnel_minute
         WHERE {OF_SPAN} AND dims = {{dims:String}} AND value IN {{values:Array(String)}} AND step = {{step:UInt8}} AND step > 1
-          AND minute - delay >= {{from:UInt32}} AND minute - delay < {{end:UInt32}}
+          AND {TRIAL_IN_SPAN}
         GROUP BY wait ORDER BY wait
         """,
         {**span.parameters(), "step": number_of(span.funnel, step_to), "dims": dims, "values": joined},
@@ -183,7 +183,7 @@ def _stored(client: Client, span: Span, dims: tuple[str, ...] | None) -> dict[Co
     rows = client.query(
         f"""
         SELECT {dimensions} AS cut_set, value, step, toInt64(sumIf(entered, minute < {{end:UInt32}})),
-            toInt64(sumIf(entered, minute - delay >= {{from:UInt32}} AND minute - delay < {{end:UInt32}}))
+            toInt64(sumIf(entered, {TRIAL_IN_SPAN}))
         FROM funnel_minute WHERE {OF_SPAN} AND {of_set} GROUP BY cut_set, value, step
         """,
         {**span.parameters(), "dims": ",".join(dims or ())},

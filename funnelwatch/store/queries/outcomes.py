@@ -8,7 +8,6 @@ from funnelwatch.core.cohort import EVERYONE, Cohort
 from funnelwatch.core.vocabulary import ERROR_EVENTS
 from funnelwatch.store.client import Client
 from funnelwatch.store.queries import funnels
-from funnelwatch.store.queries.funnels import stored_cohort
 from funnelwatch.store.queries.latency import IN_SPAN, step_name
 from funnelwatch.store.queries.span import Span
 
@@ -21,7 +20,7 @@ def orders(client: Client, span: Span, cohort: Cohort = EVERYONE) -> list[dict[s
 
     `revenue` and `refunded` are gross as sent and apart, `average` is revenue an order, `per_session` by each arrival at the first step in
     the same time, whatever its currency (None without one). `steps` has `{step, orders, units, revenue}` by the deepest step reached when
-    the order came ("" before the first). Raises ValueError for a cohort `stored_cohort` does not know.
+    the order came ("" before the first). Raises ValueError for a cohort `funnels.stored_cohort` does not know.
     """
     by_currency: dict[str, list[tuple[str, str, int, int, int, Decimal]]] = defaultdict(list)
     for currency, step, name, events, count, units, money in _sums(client, span, cohort, ["purchase", "refund"], "currency"):
@@ -44,7 +43,7 @@ def orders(client: Client, span: Span, cohort: Cohort = EVERYONE) -> list[dict[s
 def trouble(client: Client, span: Span, cohort: Cohort = EVERYONE) -> list[dict[str, Any]]:
     """`{step, event, error_code, events}`: failed payments, refused coupons, errors and the like, in the funnel's order, most frequent first.
 
-    By the deepest step reached when it happened ("" before the first). Raises ValueError for a cohort `stored_cohort` does not know.
+    By the deepest step reached when it happened ("" before the first). Raises ValueError for a cohort `funnels.stored_cohort` does not know.
     """
     rows = _sums(client, span, cohort, list(ERROR_EVENTS), "error_code")
     return [{"step": step_name(span, step), "event": name, "error_code": code, "events": events} for code, step, name, events, *_ in rows]
@@ -52,7 +51,7 @@ def trouble(client: Client, span: Span, cohort: Cohort = EVERYONE) -> list[dict[
 
 def _sums(client: Client, span: Span, cohort: Cohort, names: list[str], by: str) -> list[tuple[Any, ...]]:
     """(value of column `by`, step, name, events, orders, units, money). An order is one row of one minute, so orders add up."""
-    dims, joined = stored_cohort(client, span, cohort)
+    dims, joined = funnels.stored_cohort(client, span, cohort)
     rows = client.query(
         f"""
         SELECT {by}, step, name, toInt64(sum(events)) AS n, toInt64(sum(orders)), toInt64(sum(units)), toDecimal64(sum(revenue), 4)

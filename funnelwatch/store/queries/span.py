@@ -8,6 +8,8 @@ from funnelwatch.store.queries.rollup_writes import COMMITTED, OF_FUNNEL, parame
 from funnelwatch.store.scope import Scope
 
 OF_SPAN = f"{OF_FUNNEL} AND minute + lag <= {{as_of:UInt32}} AND {COMMITTED}"
+#: Of an arrival's row: its trial, the arrival at the step before, lies in the span.
+TRIAL_IN_SPAN = "minute - delay >= {from:UInt32} AND minute - delay < {end:UInt32}"
 
 
 @dataclass(frozen=True, slots=True)
