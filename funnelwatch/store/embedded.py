@@ -1,10 +1,11 @@
 """chDB: the ClickHouse engine in this process."""
 
-import atexit
 import os
 import re
+import weakref
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +37,9 @@ class ChdbClient:
 
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path).absolute()
-        self._pool = Pool(self._open)
+        self._pool: Pool[Any] = Pool(partial(_open, self.path))
+        # The engine's threads outlive the interpreter: with an open store and merges going, 18 exits of 30 crashed or never ended.
+        weakref.finalize(self, _close, self._pool)
         self.column_types = ColumnTypes(self)
         self._merges_give_way = False
 
@@ -63,9 +66,7 @@ class ChdbClient:
         path.write_bytes(self.run(sql, _texts(params), "Parquet"))
 
     def close(self) -> None:
-        atexit.unregister(self.close)
-        for connection in self._pool.drain():
-            connection.close()
+        _close(self._pool)
 
     def run(self, sql: str, texts: Mapping[str, str], form: str = "Native") -> bytes:
         """The result of a statement in a format; parameters are text the engine reads as it is (see `encode_chdb`)."""
@@ -98,20 +99,23 @@ class ChdbClient:
             _let_merges_give_way()
             self._merges_give_way = True
 
-    def _open(self) -> Any:
-        from chdb.state.sqlitelike import Connection  # 0.4 s to import: only processes that open the engine pay
 
-        try:
-            self.path.mkdir(parents=True, exist_ok=True)
-            connection = Connection(str(self.path))
-        except (RuntimeError, OSError) as error:
-            raise StoreUnavailable(
-                f"Cannot open the event store in {self.path}: {first_line(error)}. Another process may be using it "
-                "(stop it, or run the command while `funnelwatch up` is running there), or this process has another one open."
-            ) from error
-        # The engine's threads outlive the interpreter: with an open store and merges going, 18 exits of 30 crashed or never ended.
-        atexit.register(self.close)
-        return connection
+def _open(path: Path) -> Any:
+    from chdb.state.sqlitelike import Connection  # 0.4 s to import: only processes that open the engine pay
+
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        return Connection(str(path))
+    except (RuntimeError, OSError) as error:
+        raise StoreUnavailable(
+            f"Cannot open the event store in {path}: {first_line(error)}. Another process may be using it "
+            "(stop it, or run the command while `funnelwatch up` is running there), or this process has another one open."
+        ) from error
+
+
+def _close(pool: Pool[Any]) -> None:
+    for connection in pool.drain():
+        connection.close()
 
 
 def _let_merges_give_way() -> None:
