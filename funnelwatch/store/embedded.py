@@ -37,7 +37,7 @@ class ChdbClient:
 
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path).absolute()
-        self._pool: Pool[Any] = Pool(partial(_open, self.path))
+        self._pool: Pool[Any] = Pool(partial(open_connection, self.path))
         # The engine's threads outlive the interpreter: with an open store and merges going, 18 exits of 30 crashed or never ended.
         weakref.finalize(self, _close, self._pool)
         self.column_types = ColumnTypes(self)
@@ -100,7 +100,8 @@ class ChdbClient:
             self._merges_give_way = True
 
 
-def _open(path: Path) -> Any:
+def open_connection(path: Path) -> Any:
+    """chDB's own connection to the store in a directory. Raises StoreUnavailable with what to do."""
     from chdb.state.sqlitelike import Connection  # 0.4 s to import: only processes that open the engine pay
 
     try:

@@ -10,8 +10,8 @@ import pytest
 from funnelwatch.core.events import Event
 from funnelwatch.core.funnel import FunnelDef
 from funnelwatch.rollup import preview, roll_up
-from funnelwatch.store.client import Client
-from funnelwatch.store.embedded import ChdbClient
+from funnelwatch.store.client import Client, Pool
+from funnelwatch.store.embedded import ChdbClient, open_connection
 from funnelwatch.store.queries import funnels, names, rollups
 from funnelwatch.store.queries.span import Span
 from tests.rollup.histories import (
@@ -35,9 +35,10 @@ class Abroad(ChdbClient):
     def __init__(self, path: Any, zone: str) -> None:
         super().__init__(path)
         self.zone = zone
+        self._pool = Pool(self._connect)
 
-    def _open(self) -> Any:
-        connection = super()._open()
+    def _connect(self) -> Any:
+        connection = open_connection(self.path)
         connection.query(f"SET session_timezone = '{self.zone}'")
         return connection
 
