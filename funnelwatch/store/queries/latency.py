@@ -8,12 +8,12 @@ from funnelwatch.store.queries.funnels import stored_cohort
 from funnelwatch.store.queries.rollup_writes import COMMITTED, OF_FUNNEL
 from funnelwatch.store.queries.span import Span
 
-#: Relative error of the quantiles, as the sketches were made (quantilesDD).
-ACCURACY = 0.01
+#: Relative error of the quantiles at most: the sketches (quantilesBFloat16) keep eight binary digits of a duration, cut off.
+ACCURACY = 1 / 128
 
 #: Rows of what happened in a span, as known at its end.
 IN_SPAN = f"{OF_FUNNEL} AND minute < {{end:UInt32}} AND minute + lag <= {{as_of:UInt32}} AND {COMMITTED}"
-_QUANTILES = "quantilesDDMerge(0.01, 0.5, 0.95)(latency) AS q"
+_QUANTILES = "quantilesBFloat16Merge(0.5, 0.95)(latency) AS q"
 
 
 def by_step(client: Client, span: Span, cohort: Cohort = EVERYONE) -> list[dict[str, Any]]:

@@ -85,7 +85,7 @@ def insert_events(client: Client, scope: Scope, version: int, sets: Sequence[Dim
             cohort.1 AS dims, {_POOLED} AS pooled,
             least(greatest(intDiv(toUnixTimestamp64Milli(known_at), 60000) - minute, 0), {_MAX_LAG}) AS lag,
             count(), uniqExact(session), uniqExactIf(order_id, name = 'purchase'), sum(units), sum(journey.value),
-            quantilesDDStateIf(0.01, 0.5, 0.95)(ifNull(duration_ms, 0), duration_ms IS NOT NULL), max(retention_days)
+            quantilesBFloat16StateIf(0.5, 0.95)(ifNull(duration_ms, 0), duration_ms IS NOT NULL), max(retention_days)
         FROM journey ARRAY JOIN {cohorts(sets)} AS cohort
         WHERE {OF_FUNNEL} AND version = {{version:UInt64}} AND name != '' AND {KNOWN}
         GROUP BY project_id, funnel_id, funnel_version, run_id, version, minute, step, name, error_code, currency, dims, pooled, lag
@@ -102,7 +102,7 @@ def insert_endpoints(client: Client, scope: Scope, version: int) -> None:
             (project_id, funnel_id, funnel_version, run_id, version, minute, step, name, endpoint, lag, events, latency, retention_days)
         SELECT project_id, funnel_id, funnel_version, run_id, version, minute, step, name, endpoint,
             least(greatest(intDiv(toUnixTimestamp64Milli(known_at), 60000) - minute, 0), {_MAX_LAG}) AS lag,
-            count(), quantilesDDState(0.01, 0.5, 0.95)(assumeNotNull(duration_ms)), max(retention_days)
+            count(), quantilesBFloat16State(0.5, 0.95)(assumeNotNull(duration_ms)), max(retention_days)
         FROM journey WHERE {OF_FUNNEL} AND version = {{version:UInt64}} AND multi = '' AND endpoint != ''
         GROUP BY project_id, funnel_id, funnel_version, run_id, version, minute, step, name, endpoint, lag
         """,

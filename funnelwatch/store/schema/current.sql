@@ -38,7 +38,7 @@ CREATE TABLE endpoint_minute
     `endpoint` LowCardinality(String),
     `lag` UInt16,
     `events` UInt32,
-    `latency` AggregateFunction(quantilesDD(0.01, 0.5, 0.95), Float64),
+    `latency` AggregateFunction(quantilesBFloat16(0.5, 0.95), Float64),
     `retention_days` UInt16
 )
 ENGINE = MergeTree
@@ -65,7 +65,7 @@ CREATE VIEW event_counts
     `orders` UInt64,
     `units` UInt64,
     `revenue` Decimal(38, 4),
-    `latency` AggregateFunction(quantilesDD(0.01, 0.5, 0.95), Float64)
+    `latency` AggregateFunction(quantilesBFloat16(0.5, 0.95), Float64)
 )
 AS SELECT
     fromUnixTimestamp(toInt64(minute) * 60) AS at,
@@ -84,7 +84,7 @@ AS SELECT
     sum(orders) AS orders,
     sum(units) AS units,
     sum(revenue) AS revenue,
-    quantilesDDMergeState(0.01, 0.5, 0.95)(latency) AS latency
+    quantilesBFloat16MergeState(0.5, 0.95)(latency) AS latency
 FROM default.event_minute
 WHERE (run_id = '') AND ((project_id, funnel_id, minute, version) IN (
     SELECT
@@ -131,7 +131,7 @@ CREATE TABLE event_minute
     `orders` UInt32,
     `units` UInt32,
     `revenue` Decimal(18, 4),
-    `latency` AggregateFunction(quantilesDD(0.01, 0.5, 0.95), Float64),
+    `latency` AggregateFunction(quantilesBFloat16(0.5, 0.95), Float64),
     `retention_days` UInt16
 )
 ENGINE = MergeTree
