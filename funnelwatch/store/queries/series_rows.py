@@ -97,21 +97,19 @@ class SeriesRows:
         """For every (series, row) that belong together: series index, row index, whether the row counts as hits."""
         code_of = {cohort: code for code, cohort in self.cohorts.items()}
         order, starts = self.sorted
-        series: list[Ints] = []
-        rows: list[Ints] = []
-        is_hit: list[NDArray[np.bool_]] = []
+        series, is_hit = list[int](), list[bool]()
+        rows: list[Ints] = [np.zeros(0, np.int64)]
         for i, key in enumerate(keys):
             code = code_of.get(key.cohort)
             if code is None:
                 continue
             for step, error, hit in self._sources(key):
                 begin, end = starts.get((code, step, error), (0, 0))
-                series.append(np.full(end - begin, i))
+                series.append(i)
                 rows.append(order[begin:end])
-                is_hit.append(np.full(end - begin, hit))
-        if not series:
-            return np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0, bool)
-        return np.concatenate(series), np.concatenate(rows), np.concatenate(is_hit)
+                is_hit.append(hit)
+        sizes = [len(part) for part in rows[1:]]
+        return np.repeat(np.array(series, np.int64), sizes), np.concatenate(rows), np.repeat(np.array(is_hit, bool), sizes)
 
     def fill(self, keys: Sequence[SeriesKey], first: int, size: int) -> tuple[Floats, Floats]:
         """(S, size) trials and hits, the first column being time bin `first`."""
