@@ -1,8 +1,8 @@
 """chDB: the ClickHouse engine in this process."""
 
+import atexit
 import os
 import re
-import weakref
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from functools import partial
@@ -39,7 +39,8 @@ class ChdbClient:
         self.path = Path(path).absolute()
         self._pool: Pool[Any] = Pool(partial(open_connection, self.path))
         # The engine's threads outlive the interpreter: with an open store and merges going, 18 exits of 30 crashed or never ended.
-        weakref.finalize(self, _close, self._pool)
+        # Not by weakref.finalize: it runs whenever the collector does, and a Ctrl-C that comes just then is lost.
+        atexit.register(_close, self._pool)
         self.column_types = ColumnTypes(self)
         self._merges_give_way = False
 
